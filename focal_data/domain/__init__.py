@@ -1,0 +1,1 @@
+"""What we talk about: immutable Pydantic models, with no I/O."""

@@ -1,0 +1,151 @@
+"""What every domain object shares: immutability, validation, text, times, and JSON that every backend keeps alike."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Self
+from uuid import UUID
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic_core import PydanticCustomError
+
+from focal_data.ids import NO_TENANT, TenantId, new_id
+
+MAX_JSON_DEPTH: Final = 64
+_INT64: Final = 1 << 63
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("datetime_range", "time is out of range in UTC") from None
+
+
+def _no_nul(value: str) -> str:
+    if "\x00" in value:
+        raise PydanticCustomError("text_nul", "text must not contain NUL")
+    return value
+
+
+def checked_json(value: object, path: str = "$", depth: int = 0) -> JsonValue:
+    """A deep copy of ``value`` if it is JSON as the conventions define it.
+
+    Raises ``PydanticCustomError`` with the path of the first offender: NUL or a lone surrogate in a string, a number that
+    is not finite or beyond 64 bits, a key that is no string, another type, or nesting deeper than ``MAX_JSON_DEPTH``.
+    """
+    kind = type(value)
+    if value is None or kind is bool:
+        return value  # type: ignore[return-value]
+    if kind is str:
+        return _json_text(value, path)  # type: ignore[arg-type]
+    if kind is int or kind is float:
+        return _json_number(value, path)  # type: ignore[arg-type]
+    if depth >= MAX_JSON_DEPTH:
+        raise _not_json(path, f"nested deeper than {MAX_JSON_DEPTH} levels")
+    if kind is list:
+        return [checked_json(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]  # type: ignore[arg-type]
+    if kind is dict:
+        return {
+            _json_key(key, path): checked_json(item, f"{path}.{key}", depth + 1)
+            for key, item in value.items()  # type: ignore[attr-defined]
+        }
+    raise _not_json(path, f"{kind.__name__} is not JSON")
+
+
+def _json_key(key: object, path: str) -> str:
+    if type(key) is not str:
+        raise _not_json(path, "an object's key must be a string")
+    return _json_text(key, f"{path} (a key)")
+
+
+def _json_text(value: str, path: str) -> str:
+    if "\x00" in value:
+        raise _not_json(path, "text must not contain NUL")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _not_json(path, "text must not contain a lone surrogate") from None
+    return value
+
+
+def _json_number(value: float, path: str) -> float:
+    if type(value) is int:
+        if not -_INT64 <= value < _INT64:
+            raise _not_json(path, "an integer must fit in 64 bits")
+    elif not math.isfinite(value):
+        raise _not_json(path, "a number must be finite")
+    return value
+
+
+def _not_json(path: str, reason: str) -> PydanticCustomError:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        path = path.encode("ascii", "backslashreplace").decode()
+    return PydanticCustomError("json", "{reason}, at {path}", {"reason": reason, "path": path})
+
+
+def _checked_object(value: object) -> JsonValue:
+    if type(value) is not dict:
+        raise PydanticCustomError("json", "must be a JSON object")
+    return checked_json(value)
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(_utc)]
+"""A timezone-aware time, kept in UTC; a naive one is refused."""
+
+Text = Annotated[str, AfterValidator(_no_nul)]
+"""Any text without NUL or lone surrogates."""
+
+NonEmptyText = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nul)]
+ExternalId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_no_nul)]
+"""An id from outside, 1 to 255 characters."""
+
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+Json = Annotated[JsonValue, BeforeValidator(checked_json)]
+"""Any JSON value, copied on the way in."""
+JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_checked_object)]
+"""A JSON object, copied on the way in."""
+
+
+class ValueObject(BaseModel):
+    """An immutable value. Errors never show the input, and what comes in is copied and validated again."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        revalidate_instances="always",
+        ser_json_inf_nan="constants",
+    )
+
+    def evolve(self, **changes: Any) -> Self:
+        """A validated copy with ``changes``; an unknown name or a bad value is pydantic's ``ValidationError``."""
+        return type(self).model_validate({**self.__dict__, **changes})
+
+
+class Entity(ValueObject):
+    """Something a store keeps for one tenant. ``tenant_id`` is the nil UUID until the store fills it in."""
+
+    tenant_id: TenantId = NO_TENANT
+    id: UUID = Field(default_factory=new_id)
+
+
+class MutableEntity(Entity):
+    """An entity that may change. ``revision`` 0 means not stored yet; the times are the store's, ``None`` until then."""
+
+    revision: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    created_at: UtcDatetime | None = None
+    updated_at: UtcDatetime | None = None
+
+
+class SoftDeletableEntity(MutableEntity):
+    """A mutable entity whose deletion is a mark, ``deleted_at``, which only the store sets."""
+
+    deleted_at: UtcDatetime | None = None
