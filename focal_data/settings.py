@@ -1,0 +1,116 @@
+"""Settings: frozen, read once at the edge from ``FOCAL_DATA_*`` variables (and a ``.env`` file in the working folder).
+
+A wrong value is a ``SettingsError`` that names the variable and the reason, never the value.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from focal_data.errors import SettingsError
+
+PREFIX: Final = "FOCAL_DATA_"
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+
+
+class Settings(BaseSettings):
+    """What focal_data needs to know. Times are in seconds unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    database_url: SecretStr | None = Field(None, description="PostgreSQL, as the login that services use")
+    migration_url: SecretStr | None = Field(None, description="PostgreSQL, as the owner of the tables; unset: the other one")
+    redis_url: SecretStr | None = Field(None, description="Redis, for live sessions: redis://, rediss:// or unix://")
+
+    app_role: Identifier = Field("focal_app", description="the role that services run as; the policies bind it")
+    transaction_pooling: bool = Field(False, description="a proxy that pools by transaction stands before PostgreSQL")
+
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="connections to PostgreSQL per process")
+    pool_timeout: Seconds = Field(30.0, description="wait for a free connection")
+    connect_timeout: Seconds = Field(10.0, description="wait for a new connection")
+    statement_timeout: Seconds = Field(60.0, description="wait for one statement")
+
+    redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(32, description="connections to Redis per process")
+    redis_timeout: Seconds = Field(5.0, description="wait for one answer of Redis, retries included")
+    session_hot_ttl: Seconds = Field(1800.0, description="an idle session's hot copy expires after this")
+    session_max_age: Annotated[float, Field(gt=0, le=10 * 366 * 86_400)] = Field(
+        604_800.0, description="a session without activity is gone after this"
+    )
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        """The settings from the environment, ``overrides`` first. Raises ``SettingsError`` for the first wrong variable."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = str(first["loc"][0]) if first["loc"] else "settings"
+            raise SettingsError(f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, ")) from None
+
+    @field_validator("database_url", "migration_url", "redis_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if isinstance(value, str) and not value.strip() else value
+
+    @field_validator("database_url", "migration_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            postgresql_url(value.get_secret_value())
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("must start with redis://, rediss:// or unix://")
+        return value
+
+    def service_url(self) -> URL:
+        """PostgreSQL as services use it, for asyncpg. ``SettingsError`` when it is not set."""
+        return postgresql_url(_required(self.database_url, "DATABASE_URL", "the PostgreSQL to run on is not set"))
+
+    def owner_url(self) -> URL:
+        """PostgreSQL as the owner of the tables, for asyncpg; the service's own URL where no other is set."""
+        secret = self.migration_url or self.database_url
+        return postgresql_url(_required(secret, "MIGRATION_URL", "the PostgreSQL to migrate is not set, nor is DATABASE_URL"))
+
+    def sessions_url(self) -> str:
+        """Redis. ``SettingsError`` when it is not set."""
+        return _required(self.redis_url, "REDIS_URL", "the Redis to keep live sessions on is not set")
+
+    @property
+    def hot_ttl(self) -> timedelta:
+        return timedelta(seconds=self.session_hot_ttl)
+
+    @property
+    def max_age(self) -> timedelta:
+        return timedelta(seconds=self.session_max_age)
+
+
+def postgresql_url(text: str) -> URL:
+    """``text`` as a URL for asyncpg: a bare ``postgresql://`` or ``postgres://`` gets its driver. ``ValueError`` otherwise."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("is not a database URL") from None
+    if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
+        raise ValueError("must start with postgresql:// or postgresql+asyncpg://")
+    return url.set(drivername="postgresql+asyncpg")
+
+
+def _required(secret: SecretStr | None, name: str, reason: str) -> str:
+    if secret is None:
+        raise SettingsError(f"{PREFIX}{name}", reason)
+    return secret.get_secret_value()

@@ -1,0 +1,87 @@
+"""What every table shares: the metadata, the names of constraints, the tenant first in every key, and the mixins.
+
+A table of one's own is ``class NoteTable(TenantTable, table=True)``: scope, policy, grants and migration follow from that.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import MetaData, SmallInteger
+from sqlalchemy.orm import declared_attr
+from sqlmodel import Field, SQLModel
+
+from focal_data.tables.columns import HalfVector, utc
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_1_name)s",
+        "uq": "uq_%(table_name)s_%(column_1_name)s",
+        "ix": "ix_%(table_name)s_%(column_1_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
+"""Of every focal_data table. Names take the second column, since the first is the tenant; all are ≤ 54 characters."""
+
+APPEND_ONLY = {"info": {"grants": ("SELECT", "INSERT")}}
+"""Table arguments: the application may add rows and read them, never change or remove one."""
+
+
+class TenantScopedTable(SQLModel):
+    """A table whose rows belong to one tenant; a subclass adds the rest of its primary key."""
+
+    metadata = metadata
+
+    tenant_id: UUID = Field(primary_key=True)
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:  # noqa: N805
+        """``NoteTable`` → ``note``; tables that are read aloud in the plural name themselves."""
+        name = cls.__name__.removesuffix("Table")  # type: ignore[attr-defined]
+        return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+class TenantTable(TenantScopedTable):
+    """A table with the primary key ``(tenant_id, id)``."""
+
+    id: UUID = Field(primary_key=True)
+
+
+class RevisionMixin(SQLModel):
+    """The optimistic lock: 1 when inserted, one more with each change. The ORM raises ``StaleDataError`` on a stale one."""
+
+    revision: int = Field(default=1)
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805
+        return {"version_id_col": cls.__table__.c.revision}  # type: ignore[attr-defined]
+
+
+class TimestampMixin(SQLModel):
+    """When the row was made and last changed, by the store's clock."""
+
+    created_at: datetime = Field(sa_type=utc())  # type: ignore[call-overload]
+    updated_at: datetime = Field(sa_type=utc())  # type: ignore[call-overload]
+
+
+class SoftDeleteMixin(SQLModel):
+    """Marked as deleted since ``deleted_at``; ``NULL`` while it is alive."""
+
+    deleted_at: datetime | None = Field(default=None, sa_type=utc())  # type: ignore[call-overload]
+
+
+class MutableTable(TimestampMixin, RevisionMixin, TenantTable):
+    """A tenant's rows that change: lock and times."""
+
+
+class SoftDeletableTable(SoftDeleteMixin, MutableTable):
+    """A tenant's rows that change, and are marked rather than removed."""
+
+
+class EmbeddingMixin(SQLModel):
+    """A vector padded with zeros to the column's width, the model that made it and its own length."""
+
+    embedding: Any | None = Field(default=None, sa_type=HalfVector)
+    embedding_model: str | None = Field(default=None, max_length=255)
+    embedding_dimensions: int | None = Field(default=None, sa_type=SmallInteger)

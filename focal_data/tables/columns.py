@@ -1,0 +1,94 @@
+"""The column types that tables are made of: half-precision vectors, UTC times, string enumerations, typed JSONB."""
+
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from pgvector.sqlalchemy import HALFVEC
+from pydantic import TypeAdapter
+from sqlalchemy import CheckConstraint, DateTime, Dialect, Enum, ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from focal_data.domain.embedding import MAX_DIMENSIONS
+
+
+class HalfVector(HALFVEC):
+    """``halfvec(1536)``, sent and received in binary by the connection's codec, without a detour through text."""
+
+    cache_ok = True
+
+    def __init__(self, dim: int = MAX_DIMENSIONS) -> None:
+        super().__init__(dim)
+
+    def bind_processor(self, dialect: Dialect) -> None:  # the codec takes the value as it is
+        return None
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        return None
+
+
+class TypedJSON(TypeDecorator[Any]):
+    """JSONB that holds one Python type, validated by pydantic when it is read through the ORM."""
+
+    impl = JSONB(none_as_null=True)
+    cache_ok = True
+
+    def __init__(self, python_type: Any) -> None:
+        super().__init__()
+        self.adapter = TypeAdapter(python_type)
+        self._key = repr(python_type)
+
+    @property
+    def _static_cache_key(self) -> Any:
+        return (type(self), self._key)
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.adapter.dump_python(value, mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else self.adapter.validate_python(value)
+
+    def dump(self, value: Any) -> str | None:
+        """``value`` as JSON text: what the driver is given for a JSONB parameter."""
+        return None if value is None else orjson.dumps(self.adapter.dump_python(value, mode="json")).decode()
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSONB(none_as_null=True))
+
+
+def utc() -> DateTime:
+    """``TIMESTAMPTZ``."""
+    return DateTime(timezone=True)
+
+
+def string_enum(enumeration: type[StrEnum], name: str) -> Enum:
+    """Text of at most 32 characters, limited to the enumeration's values by a CHECK named ``ck_<table>_<name>``."""
+    return Enum(
+        enumeration,
+        native_enum=False,
+        length=32,
+        create_constraint=True,
+        name=name,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def refers_to(table: str, column: str, *, ondelete: str = "RESTRICT", key: str = "id") -> ForeignKeyConstraint:
+    """A foreign key from ``(tenant_id, column)`` to ``(tenant_id, key)`` of ``table``; CASCADE for parts of a whole."""
+    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{key}"], ondelete=ondelete)
+
+
+def unique(*columns: str, name: str | None = None) -> UniqueConstraint:
+    """A unique constraint over the tenant and ``columns``."""
+    return UniqueConstraint("tenant_id", *columns, name=name)
+
+
+def check(expression: str, name: str) -> CheckConstraint:
+    """A CHECK named ``ck_<table>_<name>``."""
+    return CheckConstraint(expression, name=name)
+
+
+def whole_embedding() -> CheckConstraint:
+    """An embedding is stored with its model and its own length, or not at all."""
+    return check("num_nonnulls(embedding, embedding_model, embedding_dimensions) IN (0, 3)", "whole_embedding")
