@@ -97,7 +97,9 @@ def _checked_object(value: object) -> JsonValue:
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(_utc)]
 """A timezone-aware time, kept in UTC; a naive one is refused."""
 
-Text = Annotated[str, AfterValidator(_no_nul)]
+NO_NUL: Final = AfterValidator(_no_nul)
+
+Text = Annotated[str, Field(min_length=0), NO_NUL]  # any constraint makes pydantic refuse lone surrogates
 """Any text without NUL or lone surrogates."""
 
 NonEmptyText = Annotated[str, Field(min_length=1), AfterValidator(_no_nul)]
