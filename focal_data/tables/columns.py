@@ -1,16 +1,23 @@
 """The column types that tables are made of: half-precision vectors, UTC times, string enumerations, typed JSONB."""
 
+import struct
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import orjson
+from numpy.typing import ArrayLike
+from pgvector import HalfVector as HalfVec
 from pgvector.sqlalchemy import HALFVEC
 from pydantic import TypeAdapter
 from sqlalchemy import CheckConstraint, DateTime, Dialect, Enum, ForeignKeyConstraint, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from focal_data.domain.embedding import MAX_DIMENSIONS
+from focal_data.domain.embedding import MAX_DIMENSIONS, Embedding
+
+_HALFVEC_HEADER: Final = struct.Struct(">HH")  # dimensions, and two bytes that are zero
 
 
 class HalfVector(HALFVEC):
@@ -21,11 +28,28 @@ class HalfVector(HALFVEC):
     def __init__(self, dim: int = MAX_DIMENSIONS) -> None:
         super().__init__(dim)
 
-    def bind_processor(self, dialect: Dialect) -> None:  # the codec takes the value as it is
-        return None
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], bytes | None]:
+        width = self.dim or MAX_DIMENSIONS
+        return lambda value: None if value is None else pack_half(value, width)
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> None:
-        return None
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any]:
+        return lambda value: None if value is None else HalfVec.from_binary(value)
+
+
+def pack_half(value: Embedding | ArrayLike | bytes, width: int = MAX_DIMENSIONS) -> bytes:
+    """``value`` in pgvector's binary form for ``halfvec(width)``, padded with zeros; bytes are taken to be that already."""
+    if isinstance(value, bytes):
+        return value
+    vector = value.vector if isinstance(value, Embedding) else np.asarray(value, dtype="<f4")
+    half = np.zeros(width, dtype=">f2")
+    half[: len(vector)] = vector
+    return _HALFVEC_HEADER.pack(width, 0) + half.tobytes()
+
+
+def unpack_half(data: bytes, dimensions: int, model: str) -> Embedding:
+    """The embedding in pgvector's binary form ``data``, cut to its own length."""
+    half = np.frombuffer(data, dtype=">f2", count=dimensions, offset=_HALFVEC_HEADER.size)
+    return Embedding.from_bytes(half.astype("<f4").tobytes(), model=model)
 
 
 class TypedJSON(TypeDecorator[Any]):

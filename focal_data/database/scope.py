@@ -1,0 +1,261 @@
+"""The one place that begins, commits and rolls back. What it opens is bound to one tenant and can't leave it.
+
+The tenant travels in the same message as BEGIN, so a transaction of n statements takes n + 2 round trips.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, TypeVar
+from uuid import UUID
+
+import asyncpg
+
+from focal_data.database.engine import Database, Lease
+from focal_data.database.statement import Statement
+from focal_data.database.translation import DRIVER_ERRORS, translated
+from focal_data.errors import (
+    Outcome,
+    RetryableError,
+    StoreConnectionError,
+    StoreError,
+    UsageError,
+)
+from focal_data.ids import NO_TENANT, TenantId
+
+T = TypeVar("T")
+Values = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+RETRIES: Final = 3
+"""How often work is run again after a deadlock or a serialization failure."""
+
+
+class Scope(Protocol):
+    """What a repository works on: a tenant, whose calls are transactions of their own, or one open transaction."""
+
+    @property
+    def tenant_id(self) -> TenantId: ...
+
+    def now(self) -> datetime: ...
+
+    async def fetch(
+        self, statement: Statement, values: Values, *, custom_plan: bool = False
+    ) -> list[Row]: ...
+
+    async def fetch_row(self, statement: Statement, values: Values) -> Row | None: ...
+
+    async def execute(self, statement: Statement, values: Values) -> int: ...
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T: ...
+
+
+class HasScope(Protocol):
+    """A tenant or a unit of work: what carries a scope for the repositories made from it."""
+
+    @property
+    def scope(self) -> Scope: ...
+
+
+class TenantScope:
+    """One tenant of a database. Cheap: one per request. Each call is one short transaction, retried after a deadlock."""
+
+    __slots__ = ("_database", "tenant_id")
+
+    def __init__(self, database: Database, tenant_id: TenantId) -> None:
+        self._database = database
+        self.tenant_id = checked_tenant(tenant_id)
+
+    def now(self) -> datetime:
+        """The store's clock, in UTC."""
+        return self._database.clock()
+
+    def transaction(self, *, custom_plan: bool = False) -> Transaction:
+        """A transaction to enter: it commits when the block ends, and rolls back when the block raises."""
+        return Transaction(self._database, self.tenant_id, custom_plan=custom_plan)
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]], *, custom_plan: bool = False) -> T:
+        """``work`` in a transaction of its own, run again after a deadlock or a serialization failure."""
+        for attempt in range(RETRIES):
+            try:
+                async with self.transaction(custom_plan=custom_plan) as transaction:
+                    return await work(transaction)
+            except RetryableError:
+                await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311  (jitter)
+        async with self.transaction(custom_plan=custom_plan) as transaction:
+            return await work(transaction)
+
+    async def fetch(self, statement: Statement, values: Values, *, custom_plan: bool = False) -> list[Row]:
+        """All rows of ``statement``."""
+        return await self.run(lambda tx: tx.fetch(statement, values), custom_plan=custom_plan)
+
+    async def fetch_row(self, statement: Statement, values: Values) -> Row | None:
+        """The first row of ``statement``, or ``None``."""
+        return await self.run(lambda tx: tx.fetch_row(statement, values))
+
+    async def execute(self, statement: Statement, values: Values) -> int:
+        """How many rows ``statement`` changed."""
+        return await self.run(lambda tx: tx.execute(statement, values))
+
+
+class Transaction:
+    """One open transaction of one tenant, on one connection. Not for two tasks at once."""
+
+    __slots__ = ("_begin", "_custom_plans", "_database", "_lease", "_task", "tenant_id")
+
+    def __init__(self, database: Database, tenant_id: TenantId, *, custom_plan: bool = False) -> None:
+        self.tenant_id = tenant_id
+        self._database = database
+        self._custom_plans = custom_plan
+        self._begin = _begin(database, tenant_id, custom_plan=custom_plan)
+        self._lease: Lease | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def now(self) -> datetime:
+        """The store's clock, in UTC."""
+        return self._database.clock()
+
+    async def run(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """``work`` in this very transaction."""
+        return await work(self)
+
+    async def fetch(self, statement: Statement, values: Values, *, custom_plan: bool = False) -> list[Row]:
+        """All rows of ``statement``. The first that wants a custom plan costs one more message."""
+        driver = self._driver()
+        arguments = statement.arguments(values)
+        try:
+            if custom_plan and not self._custom_plans:
+                await driver.execute(_CUSTOM_PLANS)
+                self._custom_plans = True
+            rows: list[Row] = await driver.fetch(statement.sql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise translated(error, statement) from None
+        return rows
+
+    async def fetch_row(self, statement: Statement, values: Values) -> Row | None:
+        """The first row of ``statement``, or ``None``."""
+        driver = self._driver()
+        arguments = statement.arguments(values)
+        try:
+            row: Row | None = await driver.fetchrow(statement.sql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise translated(error, statement) from None
+        return row
+
+    async def execute(self, statement: Statement, values: Values) -> int:
+        """How many rows ``statement`` changed."""
+        driver = self._driver()
+        arguments = statement.arguments(values)
+        try:
+            tag: str = await driver.execute(statement.sql, *arguments)
+        except DRIVER_ERRORS as error:
+            raise translated(error, statement) from None
+        return int(tag.rpartition(" ")[2])
+
+    async def execute_many(self, statement: Statement, rows: Iterable[Values]) -> None:
+        """``statement`` once for each of ``rows``, pipelined; all of them or none."""
+        driver = self._driver()
+        arguments = [statement.arguments(row) for row in rows]
+        try:
+            await driver.executemany(statement.sql, arguments)
+        except DRIVER_ERRORS as error:
+            raise translated(error, statement) from None
+
+    async def __aenter__(self) -> Self:
+        task = asyncio.current_task()
+        assert task is not None
+        if task in self._database.transactions:
+            raise UsageError(
+                "this task holds a transaction (tx) and would wait for a second connection: use the stores of tx"
+            )
+        self._lease = await self._opened()
+        self._task = task
+        self._database.transactions[task] = self
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        lease, self._lease = self._lease, None
+        assert lease is not None
+        assert self._task is not None
+        del self._database.transactions[self._task]
+        if error is None:
+            await self._commit(lease)
+        else:
+            await self._roll_back(lease)
+
+    def _driver(self) -> asyncpg.Connection:
+        if self._lease is None:
+            raise UsageError("this transaction is over: what was made from it can't be used any more")
+        return self._lease.driver
+
+    async def _opened(self) -> Lease:
+        try:
+            return await self._try_to_open()
+        except StoreConnectionError:  # an idle connection may have died unnoticed; nothing has been done yet
+            return await self._try_to_open()
+
+    async def _try_to_open(self) -> Lease:
+        lease = await self._database.lease()
+        try:
+            await lease.driver.execute(self._begin)
+        except BaseException as error:
+            self._database.give_back(lease, clean=False)
+            if isinstance(error, DRIVER_ERRORS):
+                raise translated(error) from None
+            raise
+        return lease
+
+    async def _commit(self, lease: Lease) -> None:
+        clean = False
+        try:
+            tag = await lease.driver.execute("COMMIT")
+            clean = True
+        except DRIVER_ERRORS as error:
+            raise translated(error, outcome=Outcome.UNKNOWN) from None
+        finally:
+            self._database.give_back(lease, clean=clean)
+        if tag != "COMMIT":  # PostgreSQL answers ROLLBACK, without an error, when a statement had failed
+            raise StoreError(
+                "nothing was written: a statement of this transaction had failed, and its error was caught"
+            )
+
+    async def _roll_back(self, lease: Lease) -> None:
+        """Never hides the error that is under way: a connection that can't roll back is closed, and the server does."""
+        clean = False
+        try:
+            if not lease.driver.is_closed():
+                await lease.driver.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT)
+                clean = True
+        except DRIVER_ERRORS:
+            clean = False
+        finally:
+            self._database.give_back(lease, clean=clean)
+
+
+_CUSTOM_PLANS: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+_ROLLBACK_TIMEOUT: Final = 5.0
+
+
+def _begin(database: Database, tenant_id: TenantId, *, custom_plan: bool) -> str:
+    """BEGIN and the tenant in one message. The tenant is a UUID, formatted by us: nothing else ever gets in here."""
+    settings = database.settings
+    message = f"BEGIN;SET LOCAL focal.tenant_id='{tenant_id}'"
+    if settings.transaction_pooling:  # the proxy dropped the connection's own settings
+        timeout = round(settings.statement_timeout * 1000)
+        message += f";SET LOCAL ROLE {settings.app_role};SET LOCAL statement_timeout={timeout}"
+    return f"{message};{_CUSTOM_PLANS}" if custom_plan else message
+
+
+def checked_tenant(tenant_id: UUID) -> TenantId:
+    """``tenant_id`` if it is a UUID and not the nil one. Raises ``UsageError`` otherwise."""
+    if not isinstance(tenant_id, UUID):
+        raise UsageError("a tenant is named by a uuid.UUID")
+    if tenant_id == NO_TENANT:
+        raise UsageError("the nil UUID is no tenant")
+    return TenantId(UUID(int=tenant_id.int))

@@ -1,0 +1,151 @@
+"""Drivers' errors made ours: the one seam, by SQLSTATE, never by message (which quotes rows)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from focal_data.database.statement import Statement
+from focal_data.errors import (
+    AccessError,
+    CorruptDataError,
+    DriverError,
+    DuplicateError,
+    FocalDataError,
+    InUseError,
+    InvalidDataError,
+    NotFoundError,
+    Outcome,
+    RetryableError,
+    SchemaError,
+    StoreConnectionError,
+    StoreError,
+    StoreTimeoutError,
+    UsageError,
+)
+
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    DBAPIError,
+    PoolTimeoutError,
+    OSError,  # TimeoutError is one of them
+)
+"""What a driver call may raise, and ``translated`` takes."""
+
+_SHARD_SUFFIX: Final = re.compile(r"_\d+$")
+_CONSTRAINT_IN_MESSAGE: Final = re.compile(r'constraint "([^"]+)"')  # Citus leaves the field empty
+_ARGUMENT: Final = re.compile(r"invalid input for query argument \$(\d+)")
+
+
+def translated(
+    error: BaseException, statement: Statement | None = None, *, outcome: Outcome = Outcome.NOT_APPLIED
+) -> FocalDataError:
+    """Our error for a driver's, with a cause that holds none of the driver's text.
+
+    ``outcome`` is what became of the transaction when the connection was lost: unknown only while committing.
+    """
+    if isinstance(error, DBAPIError):  # SQLAlchemy's pool wraps what connecting raised
+        error = error.orig.__cause__ or error.orig if error.orig is not None else error
+    code: str | None = getattr(error, "sqlstate", None)
+    constraint = _constraint(error)
+    ours = _by_type(error, statement, outcome) or _by_code(code or "", constraint, statement, error, outcome)
+    ours.__cause__ = DriverError.of(error, code=code, constraint=constraint)
+    return ours
+
+
+def _constraint(error: BaseException) -> str | None:
+    name: str | None = getattr(error, "constraint_name", None)
+    if name is None and isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        found = _CONSTRAINT_IN_MESSAGE.search(str(error))
+        name = _SHARD_SUFFIX.sub("", found.group(1)) if found else None
+    return name
+
+
+def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome) -> FocalDataError | None:
+    if isinstance(error, asyncpg.DataError) and not isinstance(error, asyncpg.PostgresError):
+        return InvalidDataError(_argument(error, statement), "is not what the column takes")
+    if isinstance(error, TimeoutError | PoolTimeoutError):
+        return StoreTimeoutError("PostgreSQL did not answer in time", outcome=outcome)
+    if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.exceptions.InternalClientError):
+        return StoreConnectionError("PostgreSQL is unreachable, or was lost", outcome=outcome)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return RetryableError("a prepared statement outlived a change of the schema; nothing was written")
+    if isinstance(error, asyncpg.InterfaceError) and "another operation is in progress" in str(error):
+        return UsageError("two tasks used one transaction at once: a transaction belongs to one task")
+    if isinstance(error, asyncpg.InterfaceError):
+        return StoreConnectionError("the connection to PostgreSQL can't be used", outcome=outcome)
+    return None
+
+
+def _argument(error: BaseException, statement: Statement | None) -> str:
+    found = _ARGUMENT.match(str(error))
+    return statement.parameter(int(found.group(1))) if found and statement else "value"
+
+
+def _by_code(
+    code: str, constraint: str | None, statement: Statement | None, error: BaseException, outcome: Outcome
+) -> FocalDataError:
+    exact = _EXACT.get(code)
+    if exact is not None:
+        return exact(constraint or "constraint", statement)
+    if code in ("57014", "25P03", "25P04"):
+        return StoreTimeoutError("a statement took longer than its time-out", outcome=Outcome.NOT_APPLIED)
+    if code[:2] in ("08", "57") or code == "53300":
+        return StoreConnectionError("PostgreSQL is not accepting work", outcome=outcome)
+    if code[:2] in ("22", "23"):
+        return InvalidDataError(
+            getattr(error, "column_name", None) or "value", f"PostgreSQL refuses it ({code})"
+        )
+    if code[:2] in ("42", "3F", "0A"):
+        return SchemaError(
+            f"the database's schema is not the one this version works with ({code}): is it at head?"
+        )
+    if code[:2] == "28" or code == "3D000":
+        return AccessError(
+            f"PostgreSQL refused the login ({code}): check the user, password and database of the URL"
+        )
+    return StoreError(f"PostgreSQL could not do it ({code or type(error).__name__})")
+
+
+def _duplicate(constraint: str, statement: Statement | None) -> FocalDataError:
+    return DuplicateError(constraint, statement.columns_of(constraint) if statement else ())
+
+
+def _foreign_key(constraint: str, statement: Statement | None) -> FocalDataError:
+    if statement is None or statement.deletes or not (table := statement.referred_table(constraint)):
+        return InUseError(constraint)
+    return NotFoundError(table, f"{', '.join(statement.columns_of(constraint))} names none of this tenant's")
+
+
+def _check(constraint: str, statement: Statement | None) -> FocalDataError:
+    for table in statement.tables if statement else ():
+        prefix = f"ck_{table.name}_"
+        if constraint.startswith(prefix):
+            return InvalidDataError(constraint.removeprefix(prefix), f"violates {constraint}")
+    return InvalidDataError(constraint, f"violates {constraint}")
+
+
+_EXACT: Final[dict[str, Callable[[str, Statement | None], FocalDataError]]] = {
+    "23505": _duplicate,
+    "23503": _foreign_key,
+    "23001": lambda constraint, _: InUseError(constraint),
+    "23514": _check,
+    "40001": lambda *_: RetryableError("a serialization failure; nothing was written"),
+    "40P01": lambda *_: RetryableError("a deadlock; nothing was written"),
+    "55P03": lambda *_: RetryableError("a lock was not free; nothing was written"),
+    "42501": lambda *_: AccessError("the database's policies or grants refused it"),
+    "25P02": lambda *_: UsageError(
+        "an earlier statement of this transaction failed: leave its block and begin again"
+    ),
+    "22021": lambda *_: InvalidDataError("text", "must not contain NUL or invalid UTF-8"),
+    "22P05": lambda *_: InvalidDataError("text", "must not contain NUL"),
+    "XX001": lambda *_: CorruptDataError("PostgreSQL", "a table's data is corrupt"),
+    "XX002": lambda *_: CorruptDataError("PostgreSQL", "an index is corrupt"),
+}

@@ -1,0 +1,1 @@
+"""Rows made into domain objects and back: pure functions, one pair per entity."""

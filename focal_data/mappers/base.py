@@ -1,0 +1,102 @@
+"""One pair of functions per entity, derived from its table and its domain model.
+
+A column carries the name of its field; an ``embedding`` field is three columns (the padded vector, its model, its own
+length). Columns that the model doesn't have, generated ones say, stay in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Column, Table
+from sqlmodel import SQLModel
+
+from focal_data.domain.base import ValueObject
+from focal_data.errors import CorruptDataError, InvalidDataError
+from focal_data.ids import NO_TENANT, TenantId
+from focal_data.tables.columns import pack_half, unpack_half
+
+E = TypeVar("E", bound=ValueObject)
+
+EMBEDDING: Final = "embedding"
+_MODEL, _DIMENSIONS = "embedding_model", "embedding_dimensions"
+
+
+class Mapper(Generic[E]):
+    """Between the rows of ``table`` and the objects of ``domain``."""
+
+    def __init__(self, table: type[SQLModel], domain: type[E]) -> None:
+        self.table: Table = table.__table__  # type: ignore[attr-defined]
+        self.domain = domain
+        self._embeds = EMBEDDING in domain.model_fields
+        fields = {*domain.model_fields} | ({_MODEL, _DIMENSIONS} if self._embeds else set())
+        self.columns: tuple[Column[Any], ...] = tuple(c for c in self.table.columns if c.name in fields)
+        if missing := fields - {column.name for column in self.columns}:
+            raise TypeError(
+                f"{table.__name__} has no column for {domain.__name__}.{', '.join(sorted(missing))}"
+            )
+        self._validate = TypeAdapter(domain).validate_python
+
+    def checked(self, entity: E, tenant_id: TenantId) -> E:
+        """A validated copy that belongs to ``tenant_id``, its embedding as it will be stored; see ``checked``."""
+        return _at_stored_precision(checked(entity, tenant_id))
+
+    def to_row(self, entity: E) -> dict[str, Any]:
+        """The values of ``entity`` by column."""
+        row = dict(entity.__dict__)
+        if self._embeds:
+            embedding = row[EMBEDDING]
+            absent = embedding is None
+            row[EMBEDDING] = None if absent else pack_half(embedding)
+            row[_MODEL] = None if absent else embedding.model
+            row[_DIMENSIONS] = None if absent else len(embedding)
+        return row
+
+    def from_row(self, row: Mapping[str, Any]) -> E:
+        """The domain object in ``row``, validated. Raises ``CorruptDataError`` with the table and id."""
+        values = dict(row)
+        if self._embeds:
+            vector, model, dimensions = values[EMBEDDING], values.pop(_MODEL), values.pop(_DIMENSIONS)
+            if vector is not None:
+                values[EMBEDDING] = unpack_half(vector, dimensions, model)
+        try:
+            return self._validate(values)
+        except ValidationError as error:
+            key = f"{self.table.name}/{values.get('id')}"
+            raise CorruptDataError(key, _first(error)[0]) from None
+
+
+def checked(entity: E, tenant_id: TenantId) -> E:
+    """A validated copy of ``entity`` that belongs to ``tenant_id``: the nil tenant is filled in.
+
+    Raises ``InvalidDataError`` for what the model refuses (an entity may have been changed past it) and another's tenant.
+    """
+    try:
+        copy = type(entity).model_validate(entity)
+    except ValidationError as error:
+        raise InvalidDataError(*_first(error)) from None
+    tenant: UUID | None = getattr(copy, "tenant_id", None)
+    if tenant is None or tenant == tenant_id:
+        return copy
+    if tenant != NO_TENANT:
+        raise InvalidDataError("tenant_id", "is another tenant's")
+    return copy.model_copy(update={"tenant_id": tenant_id})
+
+
+def _at_stored_precision(entity: E) -> E:
+    embedding = getattr(entity, EMBEDDING, None)
+    if embedding is None:
+        return entity
+    try:
+        return entity.model_copy(update={EMBEDDING: embedding.rounded()})
+    except ValueError as error:
+        raise InvalidDataError(EMBEDDING, str(error)) from None
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """The path and the reason of the first problem, without the value."""
+    problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    return ".".join(str(part) for part in problem["loc"]) or "entity", problem["msg"]

@@ -1,0 +1,295 @@
+"""The repository of one table for one tenant; everything that is read or written grows from its scoped statements.
+
+A repository of one's own needs no line more than ``class NoteRepository(TenantRepository[NoteTable, Note]): pass``. Statements
+are built once per class: methods marked ``@classmethod @cache`` return them, ``rows()`` is where each read begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_args
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Update,
+    any_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.sql.elements import CollectionAggregate
+from sqlalchemy.types import TypeEngine
+from sqlmodel import SQLModel
+
+from focal_data.database.scope import HasScope, Row, Scope
+from focal_data.database.statement import Statement
+from focal_data.domain.base import ValueObject
+from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
+from focal_data.mappers.base import Mapper
+
+TableT = TypeVar("TableT", bound=SQLModel)
+E = TypeVar("E", bound=ValueObject)
+
+
+class TenantRepository(Generic[TableT, E]):
+    """The rows of ``TableT`` that belong to one tenant, as objects of ``E``.
+
+    Made from a tenant (each call is a transaction of its own) or from a unit of work (each call joins it). What the table has
+    decides what it does: a ``revision`` column gives the optimistic lock, a ``deleted_at`` column the soft delete.
+    """
+
+    mapper: ClassVar[Mapper[Any]]
+    table: ClassVar[Table]
+    c: ClassVar[ReadOnlyColumnCollection[str, Any]]
+    """The table's columns."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for base in getattr(cls, "__orig_bases__", ()):
+            arguments = get_args(base)
+            if len(arguments) == 2 and not any(isinstance(argument, TypeVar) for argument in arguments):
+                cls.mapper = Mapper(*arguments)
+                cls.table = cls.mapper.table
+                cls.c = cls.table.c
+
+    def __init__(self, source: HasScope | Scope) -> None:
+        self._scope: Scope = source.scope if hasattr(source, "scope") else source
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def get(self, id: UUID, *, include_deleted: bool = False) -> E | None:  # noqa: A002
+        """The one with this id, or ``None``."""
+        return await self.one(self._get(include_deleted), {"id": id})
+
+    async def get_many(self, ids: Iterable[UUID], *, include_deleted: bool = False) -> dict[UUID, E]:
+        """Those of ``ids`` that exist, by id."""
+        found = await self.all(self._get_many(include_deleted), {"ids": list(ids)})
+        return {entity.id: entity for entity in found}  # type: ignore[attr-defined]
+
+    async def exists(self, id: UUID, *, include_deleted: bool = False) -> bool:  # noqa: A002
+        """Whether there is one with this id."""
+        return await self._row(self._exists(include_deleted), {"id": id}) is not None
+
+    async def count(self, *, include_deleted: bool = False) -> int:
+        """How many there are, counted exactly."""
+        row = await self._row(self._count(include_deleted), {})
+        return int(row["count"]) if row is not None else 0
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    async def add(self, entity: E) -> E:
+        """Insert ``entity`` and return it as stored. Raises ``DuplicateError`` and ``NotFoundError`` (a missing parent)."""
+        stored = self._new(entity)
+        await self._scope.execute(self._insert(), self._values(stored))
+        return stored
+
+    async def add_many(self, entities: Iterable[E]) -> list[E]:
+        """Insert all of ``entities`` or none, and return them as stored, in their order."""
+        stored = self._all_new(entities)
+        await self._scope.run(lambda tx: tx.execute_many(self._insert(), map(self.mapper.to_row, stored)))
+        return stored
+
+    async def save(self, entity: E) -> E:
+        """Insert one of revision 0, otherwise update the stored one if it still has that revision; returns it as stored.
+
+        Raises ``StaleRevisionError`` with the current revision, ``NotFoundError``, ``DuplicateError``; then nothing changes.
+        """
+        if getattr(entity, "revision", 0) == 0:
+            return await self.add(entity)
+        return await self.update(entity)
+
+    async def update(self, entity: E) -> E:
+        """Update the stored one if it still has the entity's revision; see ``save``."""
+        checked = self.mapper.checked(entity, self._scope.tenant_id)
+        changed = self._stamped(checked, revision=checked.revision + 1, updated_at=self._scope.now())  # type: ignore[attr-defined]
+        values = self._values(changed) | {"key_id": changed.id, "key_revision": checked.revision}  # type: ignore[attr-defined]
+        kept = await self._row(self._update(), values)
+        if kept is None:
+            await self._explain(changed.id)  # type: ignore[attr-defined]
+        return changed.model_copy(update=dict(kept or {}))
+
+    async def delete(self, id: UUID) -> bool:  # noqa: A002
+        """Mark as deleted where the table has ``deleted_at``, remove otherwise; whether there was one to delete."""
+        return await self._execute(self._delete(), {"id": id, "now": self._scope.now()}) > 0
+
+    async def restore(self, id: UUID) -> bool:  # noqa: A002
+        """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken."""
+        return await self._execute(self._restore(), {"id": id, "now": self._scope.now()}) > 0
+
+    async def purge(self, id: UUID) -> bool:  # noqa: A002
+        """Remove for good, marked or not; whether there was one. Raises ``InUseError``."""
+        return await self._execute(self._purge(), {"id": id}) > 0
+
+    # -- for repositories of one's own -----------------------------------------------------------------------------
+
+    @classmethod
+    def rows(cls, *conditions: ColumnElement[bool], include_deleted: bool = False) -> Select[Any]:
+        """The base of every read: this tenant's rows, the deleted ones left out unless asked for."""
+        return select(*cls.mapper.columns).where(*cls.scoped(include_deleted=include_deleted), *conditions)
+
+    @classmethod
+    def scoped(cls, *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
+        """The conditions that every statement carries: the tenant, and not deleted."""
+        conditions: list[ColumnElement[bool]] = [cls.c.tenant_id == bindparam("tenant_id")]
+        if cls._soft() and not include_deleted:
+            conditions.append(cls.c.deleted_at.is_(None))
+        return conditions
+
+    async def one(self, statement: Statement, values: Mapping[str, Any]) -> E | None:
+        """The first row of ``statement`` as an object, or ``None``."""
+        row = await self._row(statement, values)
+        return None if row is None else self.mapper.from_row(row)
+
+    async def all(
+        self, statement: Statement, values: Mapping[str, Any], *, custom_plan: bool = False
+    ) -> list[E]:
+        """Every row of ``statement`` as an object, in its order."""
+        rows = await self.raw(statement, values, custom_plan=custom_plan)
+        return [self.mapper.from_row(row) for row in rows]
+
+    async def raw(
+        self, statement: Statement, values: Mapping[str, Any], *, custom_plan: bool = False
+    ) -> list[Row]:
+        """Every row of ``statement`` as it is: for answers that carry more than the entity."""
+        return await self._scope.fetch(
+            statement, {**values, "tenant_id": self._scope.tenant_id}, custom_plan=custom_plan
+        )
+
+    # -- statements, built once per class --------------------------------------------------------------------------
+
+    @classmethod
+    @cache
+    def _get(cls, include_deleted: bool) -> Statement:
+        return Statement(cls.rows(cls.c.id == bindparam("id"), include_deleted=include_deleted))
+
+    @classmethod
+    @cache
+    def _get_many(cls, include_deleted: bool) -> Statement:
+        return Statement(cls.rows(cls.c.id == any_of("ids"), include_deleted=include_deleted))
+
+    @classmethod
+    @cache
+    def _exists(cls, include_deleted: bool) -> Statement:
+        conditions = cls.scoped(include_deleted=include_deleted)
+        return Statement(select(cls.c.id).where(*conditions, cls.c.id == bindparam("id")))
+
+    @classmethod
+    @cache
+    def _count(cls, include_deleted: bool) -> Statement:
+        return Statement(
+            select(func.count()).select_from(cls.table).where(*cls.scoped(include_deleted=include_deleted))
+        )
+
+    @classmethod
+    @cache
+    def _insert(cls) -> Statement:
+        return Statement(
+            insert(cls.table).values({c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns})
+        )
+
+    @classmethod
+    @cache
+    def _update(cls) -> Statement:
+        kept = ("tenant_id", "id", "created_at", "deleted_at")
+        changes = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns if c.name not in kept}
+        statement = (
+            update(cls.table)
+            .values(changes)
+            .where(
+                *cls.scoped(), cls.c.id == bindparam("key_id"), cls.c.revision == bindparam("key_revision")
+            )
+        )
+        return Statement(statement.returning(*(cls.c[name] for name in ("created_at",) if name in cls.c)))
+
+    @classmethod
+    @cache
+    def _delete(cls) -> Statement:
+        if not cls._soft():
+            return cls._purge()
+        return Statement(cls._marked(bindparam("now")).where(cls.c.deleted_at.is_(None)))
+
+    @classmethod
+    @cache
+    def _restore(cls) -> Statement:
+        return Statement(cls._marked(None).where(cls.c.deleted_at.is_not(None)))
+
+    @classmethod
+    def _marked(cls, deleted_at: Any) -> Update:
+        changes = {"deleted_at": deleted_at, "revision": cls.c.revision + 1, "updated_at": bindparam("now")}
+        return update(cls.table).values(changes).where(*cls._key())
+
+    @classmethod
+    @cache
+    def _purge(cls) -> Statement:
+        return Statement(delete(cls.table).where(*cls._key()))
+
+    @classmethod
+    def _key(cls) -> Sequence[ColumnElement[bool]]:
+        return (cls.c.tenant_id == bindparam("tenant_id"), cls.c.id == bindparam("id"))
+
+    @classmethod
+    def _soft(cls) -> bool:
+        return "deleted_at" in cls.c
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _new(self, entity: E) -> E:
+        checked = self.mapper.checked(entity, self._scope.tenant_id)
+        if getattr(checked, "revision", 0) != 0:
+            raise InvalidDataError("revision", "must be 0 for one that is not stored yet")
+        return self._stamped(checked, **self._first_stamps())
+
+    def _all_new(self, entities: Iterable[E]) -> list[E]:
+        new = []
+        for number, entity in enumerate(entities):
+            try:
+                new.append(self._new(entity))
+            except InvalidDataError as error:
+                raise InvalidDataError(f"[{number}].{error.field}", error.reason) from None
+        return new
+
+    def _first_stamps(self) -> dict[str, Any]:
+        now = self._scope.now()
+        stamps = {"revision": 1, "created_at": now, "updated_at": now, "recorded_at": now, "deleted_at": None}
+        return {name: value for name, value in stamps.items() if name in self.mapper.domain.model_fields}
+
+    def _stamped(self, entity: E, **stamps: Any) -> E:
+        fields = self.mapper.domain.model_fields
+        return entity.model_copy(update={name: value for name, value in stamps.items() if name in fields})
+
+    def _values(self, entity: E) -> dict[str, Any]:
+        return self.mapper.to_row(entity)
+
+    async def _row(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
+        return await self._scope.fetch_row(statement, {**values, "tenant_id": self._scope.tenant_id})
+
+    async def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
+        return await self._scope.execute(statement, {**values, "tenant_id": self._scope.tenant_id})
+
+    async def _explain(self, id: UUID) -> NoReturn:  # noqa: A002
+        """Why an update met no row: it is gone, or it has another revision by now."""
+        current = await self._row(self._revision(), {"id": id})
+        name = self.mapper.domain.__name__
+        if current is None:
+            raise NotFoundError(name)
+        raise StaleRevisionError(name, current["revision"])
+
+    @classmethod
+    @cache
+    def _revision(cls) -> Statement:
+        return Statement(select(cls.c.revision).where(*cls.scoped(), cls.c.id == bindparam("id")))
+
+
+def any_of(name: str, item: TypeEngine[Any] | None = None) -> CollectionAggregate[Any]:
+    """``= ANY(…)`` over an array bound as ``name``: one statement for lists of every length. UUIDs unless ``item`` says."""
+    return any_(bindparam(name, type_=ARRAY(item or PG_UUID())))
