@@ -70,13 +70,14 @@ class Database:
             while lease.driver.is_closed():  # the server went away while it lay idle
                 lease.discard()
                 lease = await self._connection()
+            return lease
         except DRIVER_ERRORS as error:
             self._slots.release()
-            raise translated(error) from None
+            failure = translated(error)
         except BaseException:
             self._slots.release()
             raise
-        return lease
+        raise failure
 
     def give_back(self, lease: Lease, *, clean: bool) -> None:
         """End a lease: back to the pool when the connection is ``clean``, closed otherwise."""

@@ -132,9 +132,10 @@ class Transaction:
                 await driver.execute(_CUSTOM_PLANS)
                 self._custom_plans = True
             rows: list[Row] = await driver.fetch(statement.sql, *arguments)
+            return rows
         except DRIVER_ERRORS as error:
-            raise translated(error, statement) from None
-        return rows
+            failure = translated(error, statement)
+        raise failure
 
     async def fetch_row(self, statement: Statement, values: Values) -> Row | None:
         """The first row of ``statement``, or ``None``."""
@@ -142,9 +143,10 @@ class Transaction:
         arguments = statement.arguments(values)
         try:
             row: Row | None = await driver.fetchrow(statement.sql, *arguments)
+            return row
         except DRIVER_ERRORS as error:
-            raise translated(error, statement) from None
-        return row
+            failure = translated(error, statement)
+        raise failure
 
     async def execute(self, statement: Statement, values: Values) -> int:
         """How many rows ``statement`` changed."""
@@ -152,9 +154,10 @@ class Transaction:
         arguments = statement.arguments(values)
         try:
             tag: str = await driver.execute(statement.sql, *arguments)
+            return int(tag.rpartition(" ")[2])
         except DRIVER_ERRORS as error:
-            raise translated(error, statement) from None
-        return int(tag.rpartition(" ")[2])
+            failure = translated(error, statement)
+        raise failure
 
     async def execute_many(self, statement: Statement, rows: Iterable[Values]) -> None:
         """``statement`` once for each of ``rows``, pipelined; all of them or none."""
@@ -162,8 +165,10 @@ class Transaction:
         arguments = [statement.arguments(row) for row in rows]
         try:
             await driver.executemany(statement.sql, arguments)
+            return
         except DRIVER_ERRORS as error:
-            raise translated(error, statement) from None
+            failure = translated(error, statement)
+        raise failure
 
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
@@ -204,12 +209,14 @@ class Transaction:
         lease = await self._database.lease()
         try:
             await lease.driver.execute(self._begin)
-        except BaseException as error:
+            return lease
+        except DRIVER_ERRORS as error:
             self._database.give_back(lease, clean=False)
-            if isinstance(error, DRIVER_ERRORS):
-                raise translated(error) from None
+            failure = translated(error)
+        except BaseException:
+            self._database.give_back(lease, clean=False)
             raise
-        return lease
+        raise failure
 
     async def _commit(self, lease: Lease) -> None:
         clean = False

@@ -50,6 +50,7 @@ def translated(
     """Our error for a driver's, with a cause that holds none of the driver's text.
 
     ``outcome`` is what became of the transaction when the connection was lost: unknown only while committing.
+    Raise it outside the ``except`` block, so that the driver's error is not chained as its context either.
     """
     if isinstance(error, DBAPIError):  # SQLAlchemy's pool wraps what connecting raised
         error = error.orig.__cause__ or error.orig if error.orig is not None else error
@@ -69,8 +70,11 @@ def _constraint(error: BaseException) -> str | None:
 
 
 def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome) -> FocalDataError | None:
-    if isinstance(error, asyncpg.DataError) and not isinstance(error, asyncpg.PostgresError):
-        return InvalidDataError(_argument(error, statement), "is not what the column takes")
+    if isinstance(error, asyncpg.DataError) and (
+        argument := _ARGUMENT.match(str(error))
+    ):  # refused by the driver
+        name = statement.parameter(int(argument.group(1))) if statement else "value"
+        return InvalidDataError(name, "is not what the column takes")
     if isinstance(error, TimeoutError | PoolTimeoutError):
         return StoreTimeoutError("PostgreSQL did not answer in time", outcome=outcome)
     if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.exceptions.InternalClientError):
@@ -82,11 +86,6 @@ def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome
     if isinstance(error, asyncpg.InterfaceError):
         return StoreConnectionError("the connection to PostgreSQL can't be used", outcome=outcome)
     return None
-
-
-def _argument(error: BaseException, statement: Statement | None) -> str:
-    found = _ARGUMENT.match(str(error))
-    return statement.parameter(int(found.group(1))) if found and statement else "value"
 
 
 def _by_code(

@@ -111,7 +111,7 @@ class TenantRepository(Generic[TableT, E]):
     async def update(self, entity: E) -> E:
         """Update the stored one if it still has the entity's revision; see ``save``."""
         checked = self.mapper.checked(entity, self._scope.tenant_id)
-        changed = self._stamped(checked, revision=checked.revision + 1, updated_at=self._scope.now())  # type: ignore[attr-defined]
+        changed = self._stamped(checked, revision=checked.revision + 1, updated_at=self._scope.now())
         values = self._values(changed) | {"key_id": changed.id, "key_revision": checked.revision}  # type: ignore[attr-defined]
         kept = await self._row(self._update(), values)
         if kept is None:
@@ -187,7 +187,9 @@ class TenantRepository(Generic[TableT, E]):
     @cache
     def _count(cls, include_deleted: bool) -> Statement:
         return Statement(
-            select(func.count()).select_from(cls.table).where(*cls.scoped(include_deleted=include_deleted))
+            select(func.count().label("count"))
+            .select_from(cls.table)
+            .where(*cls.scoped(include_deleted=include_deleted))
         )
 
     @classmethod
