@@ -87,3 +87,8 @@ class Session(ValueObject):
     created_at: UtcDatetime | None = None
     last_activity_at: UtcDatetime | None = None
     revision: Count = 0
+
+    @property
+    def step_content_hash(self) -> str | None:
+        """The content hash of the step where it stands, that of its last visit; ``None`` before the first."""
+        return self.step_history[-1].step_content_hash if self.step_history else None

@@ -1,0 +1,1 @@
+"""What each store promises: abstract methods, whose docstrings are the contract."""

@@ -1,0 +1,58 @@
+"""What the store of what happened promises; ``stores/base.py`` says what holds for every call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from datetime import datetime
+from uuid import UUID
+
+from focal_data.domain.answers import Page
+from focal_data.domain.audit import AuditEvent, TurnRecord
+
+
+class AuditStore(ABC):
+    """Turns and events. They can be added and read, and nothing else: no call changes or removes one.
+
+    The ids in them are never checked against other stores: what happened stays, whatever becomes of the rest.
+    """
+
+    @abstractmethod
+    async def save_turn(self, turn: TurnRecord) -> TurnRecord:
+        """Store it. ``DuplicateError`` when its id, or its number in its session, is stored already."""
+
+    @abstractmethod
+    async def get_turn(self, turn_id: UUID) -> TurnRecord | None:
+        """The turn, or ``None``."""
+
+    @abstractmethod
+    async def list_turns_by_session(
+        self, session_id: UUID, limit: int = 100, offset: int = 0
+    ) -> list[TurnRecord]:
+        """The session's turns, by their number upwards."""
+
+    @abstractmethod
+    async def list_turns(
+        self,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[TurnRecord]:
+        """One page of the turns created from ``start_time`` until before ``end_time``, newest first, then by id.
+
+        Times must be timezone-aware. ``InvalidDataError`` when ``start_time`` is after ``end_time``.
+        """
+
+    @abstractmethod
+    async def save_event(self, event: AuditEvent) -> AuditEvent:
+        """Store it. ``DuplicateError`` when its id is stored already."""
+
+    @abstractmethod
+    async def get_event(self, event_id: UUID) -> AuditEvent | None:
+        """The event, or ``None``."""
+
+    @abstractmethod
+    async def list_events_by_session(
+        self, session_id: UUID, event_type: str | None = None, limit: int = 100
+    ) -> list[AuditEvent]:
+        """The session's events, of one type or of all, oldest first, then by id."""

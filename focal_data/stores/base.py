@@ -1,0 +1,62 @@
+"""What the stores have in common.
+
+- **Tenant.** A store is bound to one tenant when it is made. ``tenant_id`` of what it is given may be the nil UUID,
+  and is then filled in; another tenant's is ``InvalidDataError("tenant_id")``. What belongs to another tenant is
+  absent: it is not found, not listed, and not a parent.
+- **Copies.** What a caller does to an object after handing it over, or after getting it back, changes nothing that
+  is stored.
+- **Times.** ``created_at``, ``updated_at``, ``recorded_at``, ``archived_at``, ``last_activity_at``, ``deleted_at``
+  and ``erased_at`` are the store's: what a caller puts there is ignored.
+- **Locks.** ``save_*`` inserts what has revision 0, and changes anything else only if its revision is still the
+  stored one. It returns what is stored, with the new revision and times. ``add_*`` takes revision 0 only, and
+  ``update_*`` any other: ``InvalidDataError("revision")`` otherwise.
+- **Errors of every write.** ``StaleRevisionError`` when it was changed meanwhile, ``NotFoundError`` when it does not
+  exist or a parent that it names does not, ``DuplicateError`` when it must be unique and is not,
+  ``InvalidDataError`` for data that can't be kept. Whatever is raised, nothing was written; only a
+  ``StoreConnectionError`` or a ``StoreTimeoutError`` may say that its outcome is unknown.
+- **Absence.** To get one thing gives it or ``None``; a list or a search that finds nothing is empty; to delete tells
+  whether there was something to delete.
+- **Limits** are 1 to 1000 and offsets 0 or more, otherwise it is an ``InvalidDataError``.
+- **Cursors** are opaque, and belong to the call and the filters that gave them. Nothing is skipped or repeated when
+  things are added or deleted between two pages. A cursor that can't be read is ``InvalidDataError("cursor")``.
+- **Soft deletion.** What is deleted so is hidden from every read and search unless ``include_deleted`` asks for it,
+  and counts as absent when it is written; its names are free again.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from focal_data.errors import InvalidDataError
+
+MAX_LIMIT: Final = 1000
+MAX_OFFSET: Final = 2**31 - 1
+MAX_DEPTH: Final = 10
+
+
+def checked_limit(limit: int) -> int:
+    """``limit`` if it is 1 to 1000; otherwise ``InvalidDataError("limit")``."""
+    return _checked("limit", limit, 1, MAX_LIMIT)
+
+
+def checked_offset(offset: int) -> int:
+    """``offset`` if it is 0 to 2³¹ − 1; otherwise ``InvalidDataError("offset")``."""
+    return _checked("offset", offset, 0, MAX_OFFSET)
+
+
+def checked_depth(max_depth: int) -> int:
+    """``max_depth`` if it is 1 to 10; otherwise ``InvalidDataError("max_depth")``."""
+    return _checked("max_depth", max_depth, 1, MAX_DEPTH)
+
+
+def checked_min_score(min_score: float | None) -> float | None:
+    """``min_score`` if it is −1 to 1, a cosine, or ``None``; otherwise ``InvalidDataError("min_score")``."""
+    if min_score is not None and not -1 <= min_score <= 1:  # NaN too
+        raise InvalidDataError("min_score", "must be between -1 and 1")
+    return min_score
+
+
+def _checked(field: str, value: int, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise InvalidDataError(field, f"must be an integer from {low} to {high}")
+    return value

@@ -1,0 +1,196 @@
+"""What the store of an agent's memory promises; ``stores/base.py`` says what holds for every call."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from focal_data.domain.answers import Page, Scored
+from focal_data.domain.embedding import Embedding
+from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
+from focal_data.domain.memory import Direction, Entity, Episode, GroupDeletion, Relationship, Traversal
+
+
+class MemoryStore(ABC):
+    """Episodes, and the graph of entities and relationships.
+
+    Embeddings come back at the precision they are stored in. A vector search considers what has an embedding of the
+    query's own model, and returns no fewer than match, up to ``limit``. Its score is cosine similarity, −1..1.
+
+    Entities and relationships have a history. An update or a deletion moves the version it replaces there, and
+    ``recorded_at`` of a version is always later than its predecessor's, whatever the clocks say. ``as_of`` asks for
+    what is valid at that time, and ``known_at`` for what was known at that time; a version is known from its
+    ``recorded_at`` until the next one's.
+    """
+
+    # Episodes
+
+    @abstractmethod
+    async def add_episode(self, episode: Episode) -> Episode:
+        """Store it. ``DuplicateError`` when its id is stored already."""
+
+    @abstractmethod
+    async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
+        """Store them all, or none; they come back in the same order. The error names the place of a bad one."""
+
+    @abstractmethod
+    async def get_episode(self, episode_id: UUID) -> Episode | None:
+        """The episode, or ``None``."""
+
+    @abstractmethod
+    async def get_episodes(
+        self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Episode]:
+        """One page of episodes, the last to occur first, then by id downwards."""
+
+    @abstractmethod
+    async def delete_episode(self, episode_id: UUID) -> bool:
+        """Delete it for good."""
+
+    @abstractmethod
+    async def vector_search_episodes(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes nearest to ``query``, nearest first, then by id; none below ``min_score``."""
+
+    @abstractmethod
+    async def text_search_episodes(
+        self,
+        agent_id: UUID,
+        query: str,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        highlight: bool = False,
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes that match ``query``, the best first, then by id.
+
+        ``query`` is what people type into a search box: words, "phrases", ``or``, and ``-`` before what must be
+        missing. Any string is valid. It is read in the language of each episode; ``filters.languages`` narrows them.
+        With ``highlight``, each hit has a ``snippet`` of its content, the words found between ``<b>`` and ``</b>``.
+        """
+
+    @abstractmethod
+    async def hybrid_search_episodes(
+        self,
+        agent_id: UUID,
+        text: str,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+    ) -> list[Scored[Episode]]:
+        """Both searches, fused by reciprocal rank (Cormack, Clarke and Büttcher, 2009), the best first, then by id.
+
+        Each hit has its ``vector_rank`` and its ``text_rank``, and both follow the filters.
+        """
+
+    # Entities
+
+    @abstractmethod
+    async def add_entity(self, entity: Entity) -> Entity:
+        """Store a new one. ``DuplicateError`` when its id is stored already."""
+
+    @abstractmethod
+    async def get_entity(
+        self, entity_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Entity | None:
+        """The entity as it is known, now or at ``known_at``; ``None`` when unknown, or not valid at ``as_of``."""
+
+    @abstractmethod
+    async def get_entities(
+        self, filters: EntityFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Entity]:
+        """One page of entities, by id."""
+
+    @abstractmethod
+    async def update_entity(self, entity: Entity) -> Entity:
+        """Store a new version of it; the old one goes into the history."""
+
+    @abstractmethod
+    async def delete_entity(self, entity_id: UUID) -> bool:
+        """Move its relationships into the history, then itself."""
+
+    @abstractmethod
+    async def vector_search_entities(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EntityFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Entity]]:
+        """The agent's entities nearest to ``query``, nearest first, then by id; none below ``min_score``."""
+
+    # Relationships
+
+    @abstractmethod
+    async def add_relationship(self, relationship: Relationship) -> Relationship:
+        """Store a new one.
+
+        ``NotFoundError`` when one of its entities is not stored; ``DuplicateError`` when a relationship of this type
+        and ``valid_from`` stands between them already.
+        """
+
+    @abstractmethod
+    async def get_relationship(
+        self, relationship_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Relationship | None:
+        """The relationship as it is known, now or at ``known_at``; ``None`` when unknown, or not valid at ``as_of``."""
+
+    @abstractmethod
+    async def get_relationships(
+        self, filters: RelationshipFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Relationship]:
+        """One page of relationships, by id."""
+
+    @abstractmethod
+    async def update_relationship(self, relationship: Relationship) -> Relationship:
+        """Store a new version of it; the old one goes into the history. Errors are those of ``add_relationship``."""
+
+    @abstractmethod
+    async def delete_relationship(self, relationship_id: UUID) -> bool:
+        """Move it into the history."""
+
+    @abstractmethod
+    async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
+        """End a fact where its successor begins: ``valid_to`` of the one is ``valid_from`` of the other; both or none.
+
+        Returns the successor as stored. ``NotFoundError`` when the old one is not stored, and
+        ``InvalidDataError("valid_from")`` when the successor does not begin within the old one's valid period.
+        """
+
+    # The graph
+
+    @abstractmethod
+    async def traverse_from_entities(
+        self,
+        entity_ids: Sequence[UUID],
+        *,
+        filters: RelationshipFilter | None = None,
+        direction: Direction = Direction.BOTH,
+        max_depth: int = 2,
+        limit: int = 100,
+    ) -> list[Traversal]:
+        """The entities within ``max_depth`` relationships (1 to 10) of those given, nearest first, then by id.
+
+        Each comes once, with a shortest path to it; of several, the one whose ids are the smallest in order. Those
+        it starts from are not among them, and unknown ones lead nowhere. ``filters`` holds for every relationship
+        followed, and its times for every entity passed.
+        """
+
+    @abstractmethod
+    async def delete_by_group(self, group_id: str) -> GroupDeletion:
+        """Delete for good all that belongs to the group, with its history: nothing of it can be read any more.
+
+        An entity takes its relationships with it, to whatever group they belong.
+        """
