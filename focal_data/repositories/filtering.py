@@ -1,0 +1,25 @@
+"""Filters made into conditions: a statement is built once for each combination of filters that is used."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from focal_data.domain.base import ValueObject
+
+Conditions = Mapping[str, ColumnElement[bool]]
+"""What each field of a filter asks for, with parameters of the same names."""
+
+
+def given(filters: ValueObject | None) -> dict[str, Any]:
+    """The fields that ask for something, with their values: a statement's parameters, and the key of its shape."""
+    if filters is None:
+        return {}
+    return {name: value for name, value in filters.__dict__.items() if value is not None}
+
+
+def chosen(conditions: Conditions, names: Collection[str]) -> list[ColumnElement[bool]]:
+    """The conditions for ``names``, in the order in which they are declared, so that equal shapes have equal text."""
+    return [condition for name, condition in conditions.items() if name in names]
