@@ -79,7 +79,7 @@ def tenantless_repositories(module: Module) -> Iterator[Finding]:
                 yield node.lineno, f"{node.name} must grow from TenantRepository"
 
 
-SCOPED: Final = {"tenant_id", "scoped"}
+SCOPED: Final = {"_key", "scoped", "tenant_id"}
 """Names that show that a statement is bound to its tenant."""
 
 
@@ -94,10 +94,8 @@ def _enclosing(tree: ast.Module, call: ast.Call) -> ast.AST:
     """The function that holds ``call``, or the statement of the module or class."""
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
     holders: list[ast.stmt] = [n for n in functions if any(inner is call for inner in ast.walk(n))]
-    classes = [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)]
-    statements = [
-        s for owner in (tree, *classes) for s in owner.body if any(inner is call for inner in ast.walk(s))
-    ]
+    bodies = [tree.body, *(n.body for n in ast.walk(tree) if isinstance(n, ast.ClassDef))]
+    statements = [s for body in bodies for s in body if any(inner is call for inner in ast.walk(s))]
     return holders[0] if holders else statements[-1]
 
 
@@ -224,6 +222,16 @@ def eager_annotations(module: Module) -> Iterator[Finding]:
         yield 1, "`from __future__ import annotations` is missing"
 
 
+def ways_through_the_door(module: Module) -> Iterator[Finding]:
+    for node in ast.walk(module.tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if "focal_data" in (*names, getattr(node, "module", None)):
+            yield (
+                getattr(node, "lineno", 0),
+                "inside the house, import a module by its own path, not through the door",
+            )
+
+
 def work_at_the_door(module: Module) -> Iterator[Finding]:
     for statement in module.tree.body:
         if not _is_idle(statement):
@@ -268,5 +276,6 @@ RULES: Final = (
     Rule("swallowed-exception", swallowed_exceptions),
     Rule("postponed-annotations", postponed_annotations, only=("tables/",)),
     Rule("eager-annotations", eager_annotations, exceptions=("tables/", "alembic/")),
+    Rule("through-the-door", ways_through_the_door, exceptions=("alembic/",)),
     Rule("work-at-the-door", work_at_the_door, only=("__init__.py",)),
 )

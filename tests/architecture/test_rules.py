@@ -63,9 +63,12 @@ BAD = [
     ("work-at-the-door", "__init__.py", "from focal_data.errors import FocalDataError"),
     ("work-at-the-door", "__init__.py", "logger = get_logger()"),
     ("work-at-the-door", "__init__.py", "import os"),
+    ("through-the-door", "domain/x.py", "from focal_data import DataLayer"),
+    ("through-the-door", "domain/x.py", "import focal_data"),
 ]
 
 GOOD = [
+    ("repositories/x.py", "from focal_data.domain import base\nimport focal_data.errors"),
     ("repositories/x.py", "from sqlalchemy import select\nOWN = select(t).where(t.c.tenant_id == tenant)"),
     ("repositories/x.py", "class NoteRepository(TenantRepository[NoteTable, Note]): ..."),
     ("database/scope.py", "async def f(c): await c.execute('COMMIT')"),
