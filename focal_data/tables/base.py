@@ -4,7 +4,7 @@ A table of one's own is ``class NoteTable(TenantTable, table=True)``: scope, pol
 """
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import MetaData, SmallInteger
@@ -27,6 +27,9 @@ metadata = MetaData(
 APPEND_ONLY = {"info": {"grants": ("SELECT", "INSERT")}}
 """Table arguments: the application may add rows and read them, never change or remove one."""
 
+NEVER_CHANGED = {"info": {"grants": ("SELECT", "INSERT", "DELETE")}}
+"""Table arguments: the application may add rows, read and remove them, never change one."""
+
 
 class TenantScopedTable(SQLModel):
     """A table whose rows belong to one tenant; a subclass adds the rest of its primary key."""
@@ -38,7 +41,7 @@ class TenantScopedTable(SQLModel):
     @declared_attr.directive
     def __tablename__(cls) -> str:  # noqa: N805
         """``NoteTable`` → ``note``; tables that are read aloud in the plural name themselves."""
-        name = cls.__name__.removesuffix("Table")  # type: ignore[attr-defined]
+        name = cls.__name__.removesuffix("Table")
         return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
 
 
@@ -61,14 +64,14 @@ class RevisionMixin(SQLModel):
 class TimestampMixin(SQLModel):
     """When the row was made and last changed, by the store's clock."""
 
-    created_at: datetime = Field(sa_type=utc())  # type: ignore[call-overload]
-    updated_at: datetime = Field(sa_type=utc())  # type: ignore[call-overload]
+    created_at: datetime = Field(sa_type=utc())
+    updated_at: datetime = Field(sa_type=utc())
 
 
 class SoftDeleteMixin(SQLModel):
     """Marked as deleted since ``deleted_at``; ``NULL`` while it is alive."""
 
-    deleted_at: datetime | None = Field(default=None, sa_type=utc())  # type: ignore[call-overload]
+    deleted_at: datetime | None = Field(default=None, sa_type=utc())
 
 
 class MutableTable(TimestampMixin, RevisionMixin, TenantTable):
@@ -85,3 +88,18 @@ class EmbeddingMixin(SQLModel):
     embedding: Any | None = Field(default=None, sa_type=HalfVector)
     embedding_model: str | None = Field(default=None, max_length=255)
     embedding_dimensions: int | None = Field(default=None, sa_type=SmallInteger)
+
+
+class WriteOnceEmbeddingMixin(EmbeddingMixin):
+    """An embedding of rows that hardly ever change: kept in the row, where an exact scan reads it 3 to 6 times faster.
+
+    The table needs ``KEPT_IN_ROW`` as well, or its other columns are moved out to make room.
+    """
+
+    embedding: Any | None = Field(
+        default=None, sa_type=HalfVector, sa_column_kwargs={"info": {"storage": "PLAIN"}}
+    )
+
+
+KEPT_IN_ROW = {"info": {"storage_parameters": {"toast_tuple_target": 8160}}}
+"""Table arguments: rows of up to a page stay in one piece. 8160 bytes is the most that PostgreSQL takes."""

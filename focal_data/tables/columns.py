@@ -10,14 +10,28 @@ import orjson
 from numpy.typing import ArrayLike
 from pgvector import HalfVector as HalfVec
 from pgvector.sqlalchemy import HALFVEC
-from pydantic import TypeAdapter
-from sqlalchemy import CheckConstraint, DateTime, Dialect, Enum, ForeignKeyConstraint, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from pydantic import JsonValue, TypeAdapter
+from sqlalchemy import (
+    CheckConstraint,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy import Text as TextType
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from focal_data.domain.embedding import MAX_DIMENSIONS, Embedding
 
 _HALFVEC_HEADER: Final = struct.Struct(">HH")  # dimensions, and two bytes that are zero
+
+JsonDict = dict[str, JsonValue]
+"""A JSON object, as tables hold it."""
 
 
 class HalfVector(HALFVEC):
@@ -81,6 +95,16 @@ class TypedJSON(TypeDecorator[Any]):
         return dialect.type_descriptor(JSONB(none_as_null=True))
 
 
+def texts() -> ARRAY[Any]:
+    """``TEXT[]``."""
+    return ARRAY(TextType())
+
+
+def uuids() -> ARRAY[Any]:
+    """``UUID[]``."""
+    return ARRAY(Uuid())
+
+
 def utc() -> DateTime:
     """``TIMESTAMPTZ``."""
     return DateTime(timezone=True)
@@ -98,9 +122,13 @@ def string_enum(enumeration: type[StrEnum], name: str) -> Enum:
     )
 
 
-def refers_to(table: str, column: str, *, ondelete: str = "RESTRICT", key: str = "id") -> ForeignKeyConstraint:
+def refers_to(
+    table: str, column: str, *, ondelete: str = "RESTRICT", key: str = "id"
+) -> ForeignKeyConstraint:
     """A foreign key from ``(tenant_id, column)`` to ``(tenant_id, key)`` of ``table``; CASCADE for parts of a whole."""
-    return ForeignKeyConstraint(["tenant_id", column], [f"{table}.tenant_id", f"{table}.{key}"], ondelete=ondelete)
+    return ForeignKeyConstraint(
+        ["tenant_id", column], [f"{table}.tenant_id", f"{table}.{key}"], ondelete=ondelete
+    )
 
 
 def unique(*columns: str, name: str | None = None) -> UniqueConstraint:
@@ -108,11 +136,45 @@ def unique(*columns: str, name: str | None = None) -> UniqueConstraint:
     return UniqueConstraint("tenant_id", *columns, name=name)
 
 
+def unique_among(where: str, *columns: str, name: str) -> Index:
+    """A unique index over the tenant and ``columns`` of those rows for which ``where`` holds; ``name`` begins with ``uq_``."""
+    return Index(name, "tenant_id", *columns, unique=True, postgresql_where=text(where))
+
+
+def index(*columns: str) -> Index:
+    """An index over the tenant and ``columns``."""
+    return Index(None, "tenant_id", *columns)
+
+
+def index_present(*columns: str) -> Index:
+    """An index over the tenant and ``columns``, of the rows that have a value in the first of them."""
+    return Index(None, "tenant_id", *columns, postgresql_where=text(f"{columns[0]} IS NOT NULL"))
+
+
 def check(expression: str, name: str) -> CheckConstraint:
     """A CHECK named ``ck_<table>_<name>``."""
     return CheckConstraint(expression, name=name)
 
 
+def given(*columns: str) -> list[CheckConstraint]:
+    """CHECKs that each of these text columns, where it has a value, is not empty."""
+    return [check(f"{column} <> ''", f"{column}_given") for column in columns]
+
+
+def at_least(minimum: int, *columns: str) -> list[CheckConstraint]:
+    """CHECKs that each of these numbers, where it has a value, is not below ``minimum``."""
+    return [check(f"{column} >= {minimum}", f"{column}_range") for column in columns]
+
+
+def valid_period() -> CheckConstraint:
+    """A valid period ends after it begins, or not at all."""
+    return check("valid_to > valid_from", "valid_period")
+
+
 def whole_embedding() -> CheckConstraint:
     """An embedding is stored with its model and its own length, or not at all."""
-    return check("num_nonnulls(embedding, embedding_model, embedding_dimensions) IN (0, 3)", "whole_embedding")
+    return check(
+        "num_nonnulls(embedding, embedding_model, embedding_dimensions) IN (0, 3)"
+        f" AND embedding_model <> '' AND embedding_dimensions BETWEEN 1 AND {MAX_DIMENSIONS}",
+        "whole_embedding",
+    )

@@ -1,0 +1,193 @@
+"""Episodes, and the graph of entities and relationships with the versions that were replaced."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Computed, Text
+from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlmodel import Field, SQLModel
+
+from focal_data.domain.memory import ContentType, EpisodeSource, Language
+from focal_data.tables.base import (
+    KEPT_IN_ROW,
+    NEVER_CHANGED,
+    EmbeddingMixin,
+    RevisionMixin,
+    TenantTable,
+    WriteOnceEmbeddingMixin,
+)
+from focal_data.tables.columns import (
+    JsonDict,
+    TypedJSON,
+    check,
+    given,
+    index,
+    index_present,
+    refers_to,
+    string_enum,
+    unique,
+    utc,
+    uuids,
+    valid_period,
+    whole_embedding,
+)
+
+INDEXED_CHARACTERS = 100_000
+"""How much of a content is found by its words: at most 8 bytes of tsvector a character, of the 1 MB that one may have."""
+
+
+def _content_tsv() -> str:
+    """One constant configuration per language, since ``to_tsvector`` of one read from a column is not immutable.
+
+    Written as PostgreSQL gives it back, so that a comparison of schemas sees no difference.
+    """
+    branches = (
+        f"""    WHEN '{language}'::text THEN to_tsvector('{language}'::regconfig, "left"(content, {INDEXED_CHARACTERS}))"""
+        for language in Language
+    )
+    return "\n".join(["CASE language", *branches, "    ELSE NULL::tsvector", "END"])
+
+
+class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
+    """Episodes: added, embedded anew or deleted."""
+
+    __tablename__ = "episodes"
+    __table_args__ = (
+        refers_to("agents", "agent_id"),
+        refers_to("customer_profiles", "customer_profile_id"),
+        index("agent_id", "occurred_at", "id"),
+        index("occurred_at", "id"),
+        index_present("customer_profile_id"),
+        index_present("session_id"),
+        index_present("group_id"),
+        check("importance BETWEEN 0 AND 1", "importance_range"),
+        *given("group_id"),
+        valid_period(),
+        whole_embedding(),
+        KEPT_IN_ROW,
+    )
+
+    agent_id: UUID
+    customer_profile_id: UUID | None = None
+    session_id: UUID | None = None
+    group_id: str | None = Field(default=None, max_length=255)
+    content: str = Field(sa_type=Text)
+    content_type: ContentType = Field(sa_type=string_enum(ContentType, "content_type"))
+    language: Language = Field(sa_type=string_enum(Language, "language"))
+    source: EpisodeSource = Field(sa_type=string_enum(EpisodeSource, "source"))
+    source_metadata: JsonDict = Field(sa_type=TypedJSON(JsonDict))
+    importance: float
+    occurred_at: datetime = Field(sa_type=utc())
+    recorded_at: datetime = Field(sa_type=utc())
+    valid_from: datetime = Field(sa_type=utc())
+    valid_to: datetime | None = Field(default=None, sa_type=utc())
+    entity_ids: list[UUID] = Field(sa_type=uuids())
+    content_tsv: Any = Field(
+        default=None,
+        sa_type=TSVECTOR,
+        nullable=False,
+        sa_column_args=(Computed(_content_tsv(), persisted=True),),
+    )
+
+
+class BitemporalMixin(SQLModel):
+    """When it was true, and since when we believe it."""
+
+    valid_from: datetime = Field(sa_type=utc())
+    valid_to: datetime | None = Field(default=None, sa_type=utc())
+    recorded_at: datetime = Field(sa_type=utc())
+
+
+class HistoryTable(TenantTable):
+    """Versions that were replaced, until ``superseded_at``: never changed, and erased with the person or group."""
+
+    revision: int = Field(primary_key=True)
+    superseded_at: datetime = Field(sa_type=utc())
+
+
+def _superseded_later() -> Any:
+    return check("superseded_at > recorded_at", "superseded_later")
+
+
+class EntityColumns(BitemporalMixin, EmbeddingMixin):
+    """What is known of an entity."""
+
+    agent_id: UUID
+    customer_profile_id: UUID | None = None
+    group_id: str | None = Field(default=None, max_length=255)
+    name: str = Field(max_length=500)
+    canonical_name: str | None = Field(default=None, max_length=500)
+    entity_type: str = Field(max_length=100)
+    attributes: JsonDict = Field(sa_type=TypedJSON(JsonDict))
+
+
+class EntityTable(EntityColumns, RevisionMixin, TenantTable, table=True):
+    """Entities as we know them now."""
+
+    __tablename__ = "entities"
+    __table_args__ = (
+        refers_to("agents", "agent_id"),
+        refers_to("customer_profiles", "customer_profile_id"),
+        index("agent_id"),
+        index_present("customer_profile_id"),
+        index_present("canonical_name"),
+        index_present("group_id"),
+        *given("group_id", "name", "canonical_name", "entity_type"),
+        valid_period(),
+        whole_embedding(),
+    )
+
+
+class EntityHistoryTable(EntityColumns, HistoryTable, table=True):
+    """Entities as we knew them once."""
+
+    __tablename__ = "entity_history"
+    __table_args__ = (
+        index("agent_id"),
+        index_present("customer_profile_id"),
+        index_present("canonical_name"),
+        index_present("group_id"),
+        _superseded_later(),
+        NEVER_CHANGED,
+    )
+
+
+class RelationshipColumns(BitemporalMixin):
+    """What is known of a relationship."""
+
+    from_entity_id: UUID
+    to_entity_id: UUID
+    relation_type: str = Field(max_length=100)
+    attributes: JsonDict = Field(sa_type=TypedJSON(JsonDict))
+    confidence: float
+    group_id: str | None = Field(default=None, max_length=255)
+
+
+class RelationshipTable(RelationshipColumns, RevisionMixin, TenantTable, table=True):
+    """Relationships as we know them now."""
+
+    __tablename__ = "relationships"
+    __table_args__ = (
+        refers_to("entities", "from_entity_id"),
+        refers_to("entities", "to_entity_id"),
+        unique("from_entity_id", "to_entity_id", "relation_type", "valid_from"),
+        index("to_entity_id"),
+        index_present("group_id"),
+        check("confidence BETWEEN 0 AND 1", "confidence_range"),
+        *given("relation_type", "group_id"),
+        valid_period(),
+    )
+
+
+class RelationshipHistoryTable(RelationshipColumns, HistoryTable, table=True):
+    """Relationships as we knew them once."""
+
+    __tablename__ = "relationship_history"
+    __table_args__ = (
+        index("from_entity_id"),
+        index("to_entity_id"),
+        index_present("group_id"),
+        _superseded_later(),
+        NEVER_CHANGED,
+    )
