@@ -84,10 +84,16 @@ SCOPED: Final = {"_key", "scoped", "tenant_id"}
 
 
 def unscoped_statements(module: Module) -> Iterator[Finding]:
+    scoped = SCOPED | _scoped_helpers(module)
     for call in _builders(module):
-        owner = _enclosing(module.tree, call)
-        if not SCOPED & _names(owner):
+        if not scoped & _names(_enclosing(module.tree, call)):
             yield call.lineno, f"{_called(call)}() without tenant_id: statements grow from the scoped one"
+
+
+def _scoped_helpers(module: Module) -> set[str]:
+    """The module's private functions that bind to the tenant, for those that are made of them."""
+    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef)]
+    return {f.name for f in functions if f.name.startswith("_") and SCOPED & _names(f)}
 
 
 def _enclosing(tree: ast.Module, call: ast.Call) -> ast.AST:

@@ -68,6 +68,10 @@ BAD = [
 ]
 
 GOOD = [
+    (
+        "repositories/x.py",
+        "from sqlalchemy import select\ndef _own(): return c.tenant_id == 1\nOWN = select(t).where(_own())",
+    ),
     ("repositories/x.py", "from focal_data.domain import base\nimport focal_data.errors"),
     ("repositories/x.py", "from sqlalchemy import select\nOWN = select(t).where(t.c.tenant_id == tenant)"),
     ("repositories/x.py", "class NoteRepository(TenantRepository[NoteTable, Note]): ..."),
