@@ -22,6 +22,7 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -55,7 +56,7 @@ class TenantRepository(Generic[TableT, E]):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        for base in getattr(cls, "__orig_bases__", ()):
+        for base in cls.__dict__.get("__orig_bases__", ()):
             arguments = get_args(base)
             if len(arguments) == 2 and not any(isinstance(argument, TypeVar) for argument in arguments):
                 cls.mapper = Mapper(*arguments)
@@ -115,7 +116,7 @@ class TenantRepository(Generic[TableT, E]):
         values = self._values(changed) | {"key_id": changed.id, "key_revision": checked.revision}  # type: ignore[attr-defined]
         kept = await self._row(self._update(), values)
         if kept is None:
-            await self._explain(changed.id)  # type: ignore[attr-defined]
+            await self._explain(changed.id, changed)  # type: ignore[attr-defined]
         return changed.model_copy(update=dict(kept or {}))
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
@@ -136,6 +137,12 @@ class TenantRepository(Generic[TableT, E]):
     def rows(cls, *conditions: ColumnElement[bool], include_deleted: bool = False) -> Select[Any]:
         """The base of every read: this tenant's rows, the deleted ones left out unless asked for."""
         return select(*cls.mapper.columns).where(*cls.scoped(include_deleted=include_deleted), *conditions)
+
+    @classmethod
+    def counted(cls, *conditions: ColumnElement[bool], include_deleted: bool = False) -> Select[Any]:
+        """How many rows there are under ``conditions``, as ``count``."""
+        scoped = cls.scoped(include_deleted=include_deleted)
+        return select(func.count().label("count")).select_from(cls.table).where(*scoped, *conditions)
 
     @classmethod
     def scoped(cls, *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
@@ -186,11 +193,7 @@ class TenantRepository(Generic[TableT, E]):
     @classmethod
     @cache
     def _count(cls, include_deleted: bool) -> Statement:
-        return Statement(
-            select(func.count().label("count"))
-            .select_from(cls.table)
-            .where(*cls.scoped(include_deleted=include_deleted))
-        )
+        return Statement(cls.counted(include_deleted=include_deleted))
 
     @classmethod
     @cache
@@ -226,9 +229,14 @@ class TenantRepository(Generic[TableT, E]):
         return Statement(cls._marked(None).where(cls.c.deleted_at.is_not(None)))
 
     @classmethod
-    def _marked(cls, deleted_at: Any) -> Update:
+    def _marked(cls, deleted_at: Any, *key: ColumnElement[bool]) -> Update:
         changes = {"deleted_at": deleted_at, "revision": cls.c.revision + 1, "updated_at": bindparam("now")}
-        return update(cls.table).values(changes).where(*cls._key())
+        return update(cls.table).values(changes).where(*(key or cls._key()))
+
+    @classmethod
+    def _guard(cls) -> ColumnElement[bool]:
+        """What must hold beside the revision for an update to happen."""
+        return true()
 
     @classmethod
     @cache
@@ -262,7 +270,8 @@ class TenantRepository(Generic[TableT, E]):
 
     def _first_stamps(self) -> dict[str, Any]:
         now = self._scope.now()
-        stamps = {"revision": 1, "created_at": now, "updated_at": now, "recorded_at": now, "deleted_at": None}
+        times: dict[str, Any] = dict.fromkeys(("created_at", "updated_at", "recorded_at", "archived_at"), now)
+        stamps = times | {"revision": 1, "deleted_at": None}
         return {name: value for name, value in stamps.items() if name in self.mapper.domain.model_fields}
 
     def _stamped(self, entity: E, **stamps: Any) -> E:
@@ -278,7 +287,7 @@ class TenantRepository(Generic[TableT, E]):
     async def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
         return await self._scope.execute(statement, {**values, "tenant_id": self._scope.tenant_id})
 
-    async def _explain(self, id: UUID) -> NoReturn:  # noqa: A002
+    async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
         """Why an update met no row: it is gone, or it has another revision by now."""
         current = await self._row(self._revision(), {"id": id})
         name = self.mapper.domain.__name__

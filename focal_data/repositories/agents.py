@@ -1,0 +1,223 @@
+"""Agents, and what all their parts share: written while the agent is alive, gone and back with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, Final, NoReturn
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, bindparam, insert, select
+
+from focal_data.database.scope import Transaction
+from focal_data.database.statement import Statement
+from focal_data.domain.config import Agent
+from focal_data.errors import ConflictError, NotFoundError
+from focal_data.repositories.base import E, TableT, TenantRepository, any_of
+from focal_data.repositories.filtering import Conditions
+from focal_data.stores.base import checked_limit, checked_offset
+from focal_data.tables.config import AgentTable
+
+_NO_AGENT: Final = "agent_id names none of this tenant's"
+
+
+class AgentRepository(TenantRepository[AgentTable, Agent]):
+    """Agents. Deleting one takes its parts along, and restoring it brings back those that went with it."""
+
+    async def page(
+        self, *, enabled_only: bool, limit: int, offset: int, include_deleted: bool
+    ) -> tuple[list[Agent], int]:
+        """One page in the order of ids, and how many there are in all."""
+        values = {"limit": checked_limit(limit), "offset": checked_offset(offset)}
+
+        async def work(tx: Transaction) -> tuple[list[Agent], int]:
+            here = AgentRepository(tx)
+            agents = await here.all(self._page(enabled_only, include_deleted), values)
+            total = await here.raw(self._total(enabled_only, include_deleted), {})
+            return agents, int(total[0]["count"])
+
+        return await self._scope.run(work)
+
+    async def delete(self, id: UUID) -> bool:  # noqa: A002
+        """Mark the agent and its parts as deleted, all at one time; whether there was one."""
+        now = self._scope.now()
+
+        async def work(tx: Transaction) -> bool:
+            if not await AgentRepository(tx)._execute(self._delete(), {"id": id, "now": now}):
+                return False
+            for part in AgentPartRepository.parts.values():
+                await part(tx).delete_with_agent(id, now)
+            return True
+
+        return await self._scope.run(work)
+
+    async def restored(self, id: UUID) -> Agent:  # noqa: A002
+        """The agent, alive again with the parts that went with it. Raises ``NotFoundError``, ``DuplicateError``."""
+        now = self._scope.now()
+
+        async def work(tx: Transaction) -> Agent:
+            here = AgentRepository(tx)
+            agent = await here.one(self._locked(), {"id": id})
+            if agent is None:
+                raise NotFoundError(Agent.__name__)
+            if agent.deleted_at is None:
+                return agent
+            await here._execute(self._restore(), {"id": id, "now": now})
+            for part in AgentPartRepository.parts.values():
+                await part(tx).restore_with_agent(id, agent.deleted_at, now)
+            return agent.model_copy(
+                update={"deleted_at": None, "updated_at": now, "revision": agent.revision + 1}
+            )
+
+        return await self._scope.run(work)
+
+    @classmethod
+    @cache
+    def _page(cls, enabled_only: bool, include_deleted: bool) -> Statement:
+        rows = cls.rows(*cls._enabled(enabled_only), include_deleted=include_deleted)
+        return Statement(rows.order_by(cls.c.id).limit(bindparam("limit")).offset(bindparam("offset")))
+
+    @classmethod
+    @cache
+    def _total(cls, enabled_only: bool, include_deleted: bool) -> Statement:
+        return Statement(cls.counted(*cls._enabled(enabled_only), include_deleted=include_deleted))
+
+    @classmethod
+    @cache
+    def _locked(cls) -> Statement:
+        return Statement(cls.rows(cls.c.id == bindparam("id"), include_deleted=True).with_for_update())
+
+    @classmethod
+    def _enabled(cls, enabled_only: bool) -> list[ColumnElement[bool]]:
+        return [cls.c.enabled] if enabled_only else []
+
+
+class AgentPartRepository(TenantRepository[TableT, E]):
+    """What belongs to an agent: it is written only while its agent is alive, and goes and comes back with it.
+
+    The table needs an ``agent_id`` and a ``deleted_at``. A subclass joins in by being declared.
+    """
+
+    parts: ClassVar[dict[Table, type[AgentPartRepository[Any, Any]]]] = {}
+    """Every kind of part, by its table."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "table" in cls.__dict__:
+            cls.parts[cls.table] = cls
+
+    async def add(self, entity: E) -> E:
+        """Insert it while its agent is alive, which the same statement makes sure of; ``NotFoundError`` otherwise."""
+        stored = self._new(entity)
+        if not await self._scope.execute(self._insert_part(), self._values(stored)):
+            raise NotFoundError(Agent.__name__, _NO_AGENT)
+        return stored
+
+    async def add_many(self, entities: Iterable[E]) -> list[E]:
+        """Insert all of them or none, while their agents are alive."""
+        stored = self._all_new(entities)
+        agents = {entity.agent_id for entity in stored}  # type: ignore[attr-defined]
+
+        async def work(tx: Transaction) -> None:
+            alive = await type(self)(tx).raw(self._alive_agents(), {"ids": list(agents)})
+            if len(alive) < len(agents):
+                raise NotFoundError(Agent.__name__, _NO_AGENT)
+            await tx.execute_many(self._insert(), map(self.mapper.to_row, stored))
+
+        await self._scope.run(work)
+        return stored
+
+    async def restored(self, id: UUID) -> E:  # noqa: A002
+        """It, alive again. Raises ``NotFoundError``, ``DuplicateError``, and ``ConflictError`` while its agent is deleted."""
+        now = self._scope.now()
+
+        async def work(tx: Transaction) -> E:
+            here = type(self)(tx)
+            if await here._execute(self._restore_part(), {"id": id, "now": now}) == 0:
+                part = await here.get(id, include_deleted=True)
+                if part is None:
+                    raise NotFoundError(self.mapper.domain.__name__)
+                if part.deleted_at is not None:  # type: ignore[attr-defined]
+                    raise ConflictError(f"{self.mapper.domain.__name__}: its agent is deleted")
+            found: E | None = await here.get(id)
+            if found is None:
+                raise NotFoundError(self.mapper.domain.__name__)
+            return found
+
+        return await self._scope.run(work)
+
+    async def delete_with_agent(self, agent_id: UUID, now: datetime) -> int:
+        """Mark the agent's parts as deleted at ``now``; how many."""
+        return await self._execute(self._delete_with_agent(), {"key_agent_id": agent_id, "now": now})
+
+    async def restore_with_agent(self, agent_id: UUID, deleted_at: datetime, now: datetime) -> int:
+        """Bring back the parts that were deleted at the very time of the agent; how many."""
+        values = {"key_agent_id": agent_id, "was": deleted_at, "now": now}
+        return await self._execute(self._restore_with_agent(), values)
+
+    def _values(self, entity: E) -> dict[str, Any]:
+        return super()._values(entity) | {"key_agent_id": entity.agent_id}  # type: ignore[attr-defined]
+
+    async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
+        if not await self.raw(self._alive_agents(), {"ids": [entity.agent_id]}):  # type: ignore[attr-defined]
+            raise NotFoundError(Agent.__name__, _NO_AGENT)
+        await super()._explain(id, entity)
+
+    @classmethod
+    @cache
+    def _insert_part(cls) -> Statement:
+        """INSERT … SELECT from the agent itself, locked, so that none slips in while the agent is being deleted."""
+        columns = cls.mapper.columns
+        values = select(*(bindparam(c.name, type_=c.type) for c in columns))
+        agent = values.select_from(AgentRepository.table).where(*cls._alive(bindparam("key_agent_id")))
+        names = [column.name for column in columns]
+        return Statement(insert(cls.table).from_select(names, agent.with_for_update(read=True)))
+
+    @classmethod
+    def _guard(cls) -> ColumnElement[bool]:
+        return select(AgentRepository.c.id).where(*cls._alive(bindparam("key_agent_id"))).exists()
+
+    @classmethod
+    @cache
+    def _restore_part(cls) -> Statement:
+        agent = select(AgentRepository.c.id).where(*cls._alive(cls.c.agent_id)).correlate(cls.table).exists()
+        return Statement(cls._marked(None).where(cls.c.deleted_at.is_not(None), agent))
+
+    @classmethod
+    @cache
+    def _delete_with_agent(cls) -> Statement:
+        return Statement(cls._marked(bindparam("now"), *cls._of_agent()).where(cls.c.deleted_at.is_(None)))
+
+    @classmethod
+    @cache
+    def _restore_with_agent(cls) -> Statement:
+        return Statement(cls._marked(None, *cls._of_agent()).where(cls.c.deleted_at == bindparam("was")))
+
+    @classmethod
+    def _of_agent(cls) -> list[ColumnElement[bool]]:
+        return [cls.c.tenant_id == bindparam("tenant_id"), cls.c.agent_id == bindparam("key_agent_id")]
+
+    @classmethod
+    @cache
+    def _alive_agents(cls) -> Statement:
+        agents = select(AgentRepository.c.id).where(
+            *AgentRepository.scoped(), AgentRepository.c.id == any_of("ids")
+        )
+        return Statement(agents.order_by(AgentRepository.c.id).with_for_update(read=True))
+
+    @classmethod
+    def _alive(cls, agent_id: Any) -> list[ColumnElement[bool]]:
+        return [*AgentRepository.scoped(), AgentRepository.c.id == agent_id]
+
+
+class ScopedPartRepository(AgentPartRepository[TableT, E]):
+    """Rules and templates: parts that apply globally, in one scenario or in one step."""
+
+    @classmethod
+    def _scoped_conditions(cls) -> Conditions:
+        return {
+            "agent_id": cls.c.agent_id == bindparam("agent_id"),
+            "scope": cls.c.scope == bindparam("scope"),
+            "scope_id": cls.c.scope_id == bindparam("scope_id"),
+        }

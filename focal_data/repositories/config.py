@@ -1,0 +1,446 @@
+"""What an agent is told to do, in PostgreSQL: a repository per table, and the store composed of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Text, Uuid, and_, bindparam, delete, func, select, true
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from focal_data.database.scope import HasScope, Scope
+from focal_data.database.statement import Statement
+from focal_data.domain.answers import Scored
+from focal_data.domain.config import (
+    Agent,
+    MigrationPlan,
+    MigrationPlanStatus,
+    Rule,
+    Scenario,
+    ScenarioArchive,
+    Template,
+    ToolActivation,
+    Variable,
+)
+from focal_data.domain.config import Scope as AppliesTo
+from focal_data.domain.embedding import Embedding
+from focal_data.domain.filters import RuleFilter, ScenarioFilter
+from focal_data.mappers.base import checked
+from focal_data.repositories import vector
+from focal_data.repositories.agents import AgentPartRepository, AgentRepository, ScopedPartRepository
+from focal_data.repositories.base import TenantRepository
+from focal_data.repositories.filtering import chosen, given
+from focal_data.stores.base import checked_limit
+from focal_data.stores.config import ConfigStore
+from focal_data.tables.config import (
+    MigrationPlanTable,
+    RuleTable,
+    ScenarioArchiveTable,
+    ScenarioTable,
+    TemplateTable,
+    ToolActivationTable,
+    VariableTable,
+)
+
+
+class RuleRepository(ScopedPartRepository[RuleTable, Rule]):
+    """Rules."""
+
+    async def of_agent(
+        self, values: Mapping[str, Any], *, enabled_only: bool, include_deleted: bool
+    ) -> list[Rule]:
+        """Those of ``agent_id``, and where given ``scope`` and ``scope_id``; the greatest priority first, then by id."""
+        return await self.all(self._of(frozenset(values), enabled_only, include_deleted), values)
+
+    async def nearest(
+        self, agent_id: UUID, query: Embedding, filters: RuleFilter, *, limit: int, min_score: float | None
+    ) -> list[Scored[Rule]]:
+        """The agent's rules nearest to ``query``."""
+        pairs = filters.scopes
+        values = {
+            "agent_id": agent_id,
+            "enabled": filters.enabled,
+            "scopes": None if pairs is None else [scope.value for scope, _ in pairs],
+            "scope_ids": None if pairs is None else [scope_id for _, scope_id in pairs],
+        }
+        asked = {name: value for name, value in values.items() if value is not None}
+        statement = self._nearest(frozenset(asked))
+        return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
+
+    @classmethod
+    @cache
+    def _of(cls, names: frozenset[str], enabled_only: bool, include_deleted: bool) -> Statement:
+        conditions = chosen(cls._scoped_conditions(), names) + ([cls.c.enabled] if enabled_only else [])
+        rows = cls.rows(*conditions, include_deleted=include_deleted)
+        return Statement(rows.order_by(cls.c.priority.desc(), cls.c.id))
+
+    @classmethod
+    @cache
+    def _nearest(cls, names: frozenset[str]) -> Statement:
+        pairs = func.unnest(
+            bindparam("scopes", type_=ARRAY(Text())), bindparam("scope_ids", type_=ARRAY(Uuid()))
+        ).table_valued("scope", "scope_id")
+        meets = and_(pairs.c.scope == cls.c.scope, func.coalesce(pairs.c.scope_id == cls.c.scope_id, true()))
+        conditions = {
+            "agent_id": cls.c.agent_id == bindparam("agent_id"),
+            "enabled": cls.c.enabled == bindparam("enabled"),
+            "scopes": select(1).select_from(pairs).where(meets).correlate(cls.table).exists(),
+        }
+        return vector.nearest(cls, *chosen(conditions, names))
+
+
+class TemplateRepository(ScopedPartRepository[TemplateTable, Template]):
+    """Templates."""
+
+    async def of_agent(self, values: Mapping[str, Any], *, include_deleted: bool) -> list[Template]:
+        """Those of ``agent_id``, and where given ``scope`` and ``scope_id``, in the order of their ids."""
+        return await self.all(self._of(frozenset(values), include_deleted), values)
+
+    @classmethod
+    @cache
+    def _of(cls, names: frozenset[str], include_deleted: bool) -> Statement:
+        conditions = chosen(cls._scoped_conditions(), names)
+        return Statement(cls.rows(*conditions, include_deleted=include_deleted).order_by(cls.c.id))
+
+
+class ScenarioRepository(AgentPartRepository[ScenarioTable, Scenario]):
+    """Scenarios."""
+
+    async def of_agent(self, agent_id: UUID, *, enabled_only: bool, include_deleted: bool) -> list[Scenario]:
+        """The agent's, in the order of their ids."""
+        return await self.all(self._of(enabled_only, include_deleted), {"agent_id": agent_id})
+
+    async def nearest(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        filters: ScenarioFilter,
+        *,
+        limit: int,
+        min_score: float | None,
+    ) -> list[Scored[Scenario]]:
+        """The agent's scenarios whose entry condition is nearest to ``query``."""
+        asked = {**given(filters), "agent_id": agent_id}
+        statement = self._nearest(frozenset(asked))
+        return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
+
+    @classmethod
+    @cache
+    def _of(cls, enabled_only: bool, include_deleted: bool) -> Statement:
+        conditions = [cls.c.agent_id == bindparam("agent_id"), *([cls.c.enabled] if enabled_only else [])]
+        return Statement(cls.rows(*conditions, include_deleted=include_deleted).order_by(cls.c.id))
+
+    @classmethod
+    @cache
+    def _nearest(cls, names: frozenset[str]) -> Statement:
+        conditions = {
+            "agent_id": cls.c.agent_id == bindparam("agent_id"),
+            "enabled": cls.c.enabled == bindparam("enabled"),
+            "tags": cls.c.tags.overlap(bindparam("tags", type_=ARRAY(Text()))),
+        }
+        return vector.nearest(cls, *chosen(conditions, names))
+
+
+class ScenarioArchiveRepository(TenantRepository[ScenarioArchiveTable, ScenarioArchive]):
+    """Versions of scenarios as they once were."""
+
+    async def of(self, scenario: Scenario) -> ScenarioArchive:
+        """Keep ``scenario`` as it is, under its id and version. Raises ``DuplicateError``, ``NotFoundError``."""
+        copy = checked(scenario, self._scope.tenant_id)
+        return await self.add(ScenarioArchive(scenario_id=copy.id, version=copy.version, scenario=copy))
+
+    async def of_version(self, scenario_id: UUID, version: int) -> ScenarioArchive | None:
+        """The one of this version, or ``None``."""
+        return await self.one(self._of_version(), {"scenario_id": scenario_id, "version": version})
+
+    @classmethod
+    @cache
+    def _of_version(cls) -> Statement:
+        scenario = cls.c.scenario_id == bindparam("scenario_id")
+        return Statement(cls.rows(scenario, cls.c.version == bindparam("version")))
+
+
+class VariableRepository(AgentPartRepository[VariableTable, Variable]):
+    """Variables."""
+
+    async def of_agent(self, agent_id: UUID, *, include_deleted: bool) -> list[Variable]:
+        """The agent's, in the order of their ids."""
+        return await self.all(self._of(include_deleted), {"agent_id": agent_id})
+
+    async def by_name(self, agent_id: UUID, name: str, *, include_deleted: bool) -> Variable | None:
+        """The agent's of this name, or ``None``; of deleted ones, the last that was deleted."""
+        return await self.one(self._by_name(include_deleted), {"agent_id": agent_id, "name": name})
+
+    @classmethod
+    @cache
+    def _of(cls, include_deleted: bool) -> Statement:
+        rows = cls.rows(cls.c.agent_id == bindparam("agent_id"), include_deleted=include_deleted)
+        return Statement(rows.order_by(cls.c.id))
+
+    @classmethod
+    @cache
+    def _by_name(cls, include_deleted: bool) -> Statement:
+        agent = cls.c.agent_id == bindparam("agent_id")
+        rows = cls.rows(agent, cls.c.name == bindparam("name"), include_deleted=include_deleted)
+        return Statement(rows.order_by(cls.c.deleted_at.desc().nulls_first()).limit(1))
+
+
+class ToolActivationRepository(TenantRepository[ToolActivationTable, ToolActivation]):
+    """Which tools an agent may use."""
+
+    async def of_tool(self, agent_id: UUID, tool_id: str) -> ToolActivation | None:
+        """The agent's for this tool, or ``None``."""
+        return await self.one(self._of_tool(), {"agent_id": agent_id, "tool_id": tool_id})
+
+    async def of_agent(self, agent_id: UUID, *, enabled_only: bool) -> list[ToolActivation]:
+        """The agent's, in the order of their ids."""
+        return await self.all(self._of(enabled_only), {"agent_id": agent_id})
+
+    async def delete_tool(self, agent_id: UUID, tool_id: str) -> bool:
+        """Remove the agent's for this tool; whether there was one."""
+        return await self._execute(self._delete_tool(), {"agent_id": agent_id, "tool_id": tool_id}) > 0
+
+    @classmethod
+    @cache
+    def _of_tool(cls) -> Statement:
+        return Statement(cls.rows(*cls._tool()))
+
+    @classmethod
+    @cache
+    def _of(cls, enabled_only: bool) -> Statement:
+        conditions = [cls.c.agent_id == bindparam("agent_id"), *([cls.c.enabled] if enabled_only else [])]
+        return Statement(cls.rows(*conditions).order_by(cls.c.id))
+
+    @classmethod
+    @cache
+    def _delete_tool(cls) -> Statement:
+        return Statement(delete(cls.table).where(*cls.scoped(), *cls._tool()))
+
+    @classmethod
+    def _tool(cls) -> list[ColumnElement[bool]]:
+        return [cls.c.agent_id == bindparam("agent_id"), cls.c.tool_id == bindparam("tool_id")]
+
+
+class MigrationPlanRepository(TenantRepository[MigrationPlanTable, MigrationPlan]):
+    """How live sessions move from one version of a scenario to another."""
+
+    async def for_versions(
+        self, scenario_id: UUID, from_version: int, to_version: int
+    ) -> MigrationPlan | None:
+        """The plan that leads from one version to the other, or ``None``."""
+        values = {"scenario_id": scenario_id, "from_version": from_version, "to_version": to_version}
+        return await self.one(self._for_versions(), values)
+
+    async def newest(self, values: Mapping[str, Any], limit: int) -> list[MigrationPlan]:
+        """The newest, and where given those of ``scenario_id`` and ``status``; by id, the newest first."""
+        return await self.all(self._newest(frozenset(values)), {**values, "limit": checked_limit(limit)})
+
+    @classmethod
+    @cache
+    def _for_versions(cls) -> Statement:
+        names = ("scenario_id", "from_version", "to_version")
+        return Statement(cls.rows(*(cls.c[name] == bindparam(name) for name in names)))
+
+    @classmethod
+    @cache
+    def _newest(cls, names: frozenset[str]) -> Statement:
+        conditions = {name: cls.c[name] == bindparam(name) for name in ("scenario_id", "status")}
+        rows = cls.rows(*chosen(conditions, names))
+        return Statement(rows.order_by(cls.c.id.desc()).limit(bindparam("limit")))
+
+
+class PostgresConfigStore(ConfigStore):
+    """The config store in PostgreSQL."""
+
+    def __init__(self, source: HasScope | Scope) -> None:
+        self._agents = AgentRepository(source)
+        self._rules = RuleRepository(source)
+        self._scenarios = ScenarioRepository(source)
+        self._archives = ScenarioArchiveRepository(source)
+        self._templates = TemplateRepository(source)
+        self._variables = VariableRepository(source)
+        self._tools = ToolActivationRepository(source)
+        self._plans = MigrationPlanRepository(source)
+
+    async def get_agent(self, agent_id: UUID, *, include_deleted: bool = False) -> Agent | None:
+        return await self._agents.get(agent_id, include_deleted=include_deleted)
+
+    async def get_agents(
+        self,
+        enabled_only: bool = False,
+        limit: int = 20,
+        offset: int = 0,
+        *,
+        include_deleted: bool = False,
+    ) -> tuple[list[Agent], int]:
+        return await self._agents.page(
+            enabled_only=enabled_only, limit=limit, offset=offset, include_deleted=include_deleted
+        )
+
+    async def save_agent(self, agent: Agent) -> Agent:
+        return await self._agents.save(agent)
+
+    async def delete_agent(self, agent_id: UUID) -> bool:
+        return await self._agents.delete(agent_id)
+
+    async def restore_agent(self, agent_id: UUID) -> Agent:
+        return await self._agents.restored(agent_id)
+
+    async def get_rule(self, rule_id: UUID, *, include_deleted: bool = False) -> Rule | None:
+        return await self._rules.get(rule_id, include_deleted=include_deleted)
+
+    async def get_rules(
+        self,
+        agent_id: UUID,
+        scope: AppliesTo | None = None,
+        scope_id: UUID | None = None,
+        enabled_only: bool = True,
+        *,
+        include_deleted: bool = False,
+    ) -> list[Rule]:
+        where = _asked(agent_id=agent_id, scope=scope, scope_id=scope_id)
+        return await self._rules.of_agent(where, enabled_only=enabled_only, include_deleted=include_deleted)
+
+    async def save_rule(self, rule: Rule) -> Rule:
+        return await self._rules.save(rule)
+
+    async def delete_rule(self, rule_id: UUID) -> bool:
+        return await self._rules.delete(rule_id)
+
+    async def restore_rule(self, rule_id: UUID) -> Rule:
+        return await self._rules.restored(rule_id)
+
+    async def vector_search_rules(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: RuleFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Rule]]:
+        return await self._rules.nearest(
+            agent_id, query, filters or RuleFilter(), limit=limit, min_score=min_score
+        )
+
+    async def get_scenario(self, scenario_id: UUID, *, include_deleted: bool = False) -> Scenario | None:
+        return await self._scenarios.get(scenario_id, include_deleted=include_deleted)
+
+    async def get_scenarios(
+        self, agent_id: UUID, enabled_only: bool = True, *, include_deleted: bool = False
+    ) -> list[Scenario]:
+        return await self._scenarios.of_agent(
+            agent_id, enabled_only=enabled_only, include_deleted=include_deleted
+        )
+
+    async def save_scenario(self, scenario: Scenario) -> Scenario:
+        return await self._scenarios.save(scenario)
+
+    async def delete_scenario(self, scenario_id: UUID) -> bool:
+        return await self._scenarios.delete(scenario_id)
+
+    async def restore_scenario(self, scenario_id: UUID) -> Scenario:
+        return await self._scenarios.restored(scenario_id)
+
+    async def vector_search_scenarios(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: ScenarioFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Scenario]]:
+        return await self._scenarios.nearest(
+            agent_id, query, filters or ScenarioFilter(), limit=limit, min_score=min_score
+        )
+
+    async def archive_scenario_version(self, scenario: Scenario) -> ScenarioArchive:
+        return await self._archives.of(scenario)
+
+    async def get_archived_scenario(self, scenario_id: UUID, version: int) -> Scenario | None:
+        archive = await self._archives.of_version(scenario_id, version)
+        return None if archive is None else archive.scenario
+
+    async def get_template(self, template_id: UUID, *, include_deleted: bool = False) -> Template | None:
+        return await self._templates.get(template_id, include_deleted=include_deleted)
+
+    async def get_templates(
+        self,
+        agent_id: UUID,
+        scope: AppliesTo | None = None,
+        scope_id: UUID | None = None,
+        *,
+        include_deleted: bool = False,
+    ) -> list[Template]:
+        where = _asked(agent_id=agent_id, scope=scope, scope_id=scope_id)
+        return await self._templates.of_agent(where, include_deleted=include_deleted)
+
+    async def save_template(self, template: Template) -> Template:
+        return await self._templates.save(template)
+
+    async def delete_template(self, template_id: UUID) -> bool:
+        return await self._templates.delete(template_id)
+
+    async def restore_template(self, template_id: UUID) -> Template:
+        return await self._templates.restored(template_id)
+
+    async def get_variable(self, variable_id: UUID, *, include_deleted: bool = False) -> Variable | None:
+        return await self._variables.get(variable_id, include_deleted=include_deleted)
+
+    async def get_variable_by_name(
+        self, agent_id: UUID, name: str, *, include_deleted: bool = False
+    ) -> Variable | None:
+        return await self._variables.by_name(agent_id, name, include_deleted=include_deleted)
+
+    async def get_variables(self, agent_id: UUID, *, include_deleted: bool = False) -> list[Variable]:
+        return await self._variables.of_agent(agent_id, include_deleted=include_deleted)
+
+    async def save_variable(self, variable: Variable) -> Variable:
+        return await self._variables.save(variable)
+
+    async def delete_variable(self, variable_id: UUID) -> bool:
+        return await self._variables.delete(variable_id)
+
+    async def restore_variable(self, variable_id: UUID) -> Variable:
+        return await self._variables.restored(variable_id)
+
+    async def get_tool_activation(self, agent_id: UUID, tool_id: str) -> ToolActivation | None:
+        return await self._tools.of_tool(agent_id, tool_id)
+
+    async def get_tool_activations(self, agent_id: UUID, enabled_only: bool = True) -> list[ToolActivation]:
+        return await self._tools.of_agent(agent_id, enabled_only=enabled_only)
+
+    async def save_tool_activation(self, activation: ToolActivation) -> ToolActivation:
+        return await self._tools.save(activation)
+
+    async def delete_tool_activation(self, agent_id: UUID, tool_id: str) -> bool:
+        return await self._tools.delete_tool(agent_id, tool_id)
+
+    async def get_migration_plan(self, plan_id: UUID) -> MigrationPlan | None:
+        return await self._plans.get(plan_id)
+
+    async def get_migration_plan_for_versions(
+        self, scenario_id: UUID, from_version: int, to_version: int
+    ) -> MigrationPlan | None:
+        return await self._plans.for_versions(scenario_id, from_version, to_version)
+
+    async def list_migration_plans(
+        self,
+        scenario_id: UUID | None = None,
+        status: MigrationPlanStatus | None = None,
+        limit: int = 50,
+    ) -> list[MigrationPlan]:
+        return await self._plans.newest(_asked(scenario_id=scenario_id, status=status), limit)
+
+    async def save_migration_plan(self, plan: MigrationPlan) -> MigrationPlan:
+        return await self._plans.save(plan)
+
+    async def delete_migration_plan(self, plan_id: UUID) -> bool:
+        return await self._plans.delete(plan_id)
+
+
+def _asked(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
