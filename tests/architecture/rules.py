@@ -79,7 +79,7 @@ def tenantless_repositories(module: Module) -> Iterator[Finding]:
                 yield node.lineno, f"{node.name} must grow from TenantRepository"
 
 
-SCOPED: Final = {"_key", "scoped", "tenant_id"}
+SCOPED: Final = {"_key", "nearest", "rows", "scoped", "tenant_id"}
 """Names that show that a statement is bound to its tenant."""
 
 
@@ -249,7 +249,11 @@ def _is_idle(statement: ast.stmt) -> bool:
         return not _has_call(statement)
     if isinstance(statement, ast.If):
         imports = all(isinstance(inner, ast.ImportFrom) for inner in statement.body)
-        return ast.unparse(statement.test) == "TYPE_CHECKING" and imports and not statement.orelse
+        return (
+            ast.unparse(statement.test) == "TYPE_CHECKING"
+            and imports
+            and all(map(_is_idle, statement.orelse))
+        )
     if isinstance(statement, ast.ImportFrom):
         return statement.module in ("__future__", "importlib", "typing")
     if isinstance(statement, ast.FunctionDef):
