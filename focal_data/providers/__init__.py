@@ -1,0 +1,1 @@
+"""Other people's models. A vendor is one file behind a small base; its types never escape it."""

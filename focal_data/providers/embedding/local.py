@@ -1,0 +1,57 @@
+"""A local model: static word vectors that come with a package. No network, no key, tens of thousands of texts a second."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Final
+
+from focal_data.domain.embedding import Embedding
+from focal_data.errors import UsageError
+from focal_data.providers.embedding.base import EmbeddingProvider, checked_texts
+
+if TYPE_CHECKING:
+    from wordllama.inference import WordLlamaInference
+
+MAX_CHARACTERS: Final = 20_000
+"""What counts of one text: the model has no window of its own, and a batch is padded to its longest text."""
+
+_DIMENSIONS: Final = 256
+
+
+class LocalEmbeddingProvider(EmbeddingProvider):
+    """WordLlama's 256-dimensional vectors (the extra ``local``), the mean over a text's tokens.
+
+    Good enough for demos, tests and small collections; word order doesn't count. Loaded when first used, and run in a thread.
+    """
+
+    def __init__(self) -> None:
+        self._model: WordLlamaInference | None = None
+        self._loading = asyncio.Lock()
+
+    @property
+    def model_id(self) -> str:
+        return f"wordllama-l2-supercat-{_DIMENSIONS}"
+
+    @property
+    def dimensions(self) -> int:
+        return _DIMENSIONS
+
+    async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
+        checked = [text[:MAX_CHARACTERS] for text in checked_texts(texts)]
+        if not checked:
+            return []
+        async with self._loading:
+            if self._model is None:
+                self._model = await asyncio.to_thread(_load)
+        vectors = await asyncio.to_thread(self._model.embed, checked)
+        return [Embedding(vector, model=self.model_id) for vector in vectors]
+
+
+def _load() -> WordLlamaInference:
+    try:
+        from wordllama import WordLlama
+    except ImportError:
+        raise UsageError('the local model is not installed: pip install "focal-data[local]"') from None
+    return WordLlama.load(cache_dir=str(files("wordllama")), disable_download=True, dim=_DIMENSIONS)
