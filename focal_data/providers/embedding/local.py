@@ -42,11 +42,15 @@ class LocalEmbeddingProvider(EmbeddingProvider):
         checked = [text[:MAX_CHARACTERS] for text in checked_texts(texts)]
         if not checked:
             return []
+        model = await self._loaded()
+        vectors = await asyncio.to_thread(model.embed, checked)
+        return [Embedding(vector, model=self.model_id) for vector in vectors]
+
+    async def _loaded(self) -> WordLlamaInference:
         async with self._loading:
             if self._model is None:
                 self._model = await asyncio.to_thread(_load)
-        vectors = await asyncio.to_thread(self._model.embed, checked)
-        return [Embedding(vector, model=self.model_id) for vector in vectors]
+            return self._model
 
 
 def _load() -> WordLlamaInference:

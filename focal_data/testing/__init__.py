@@ -1,0 +1,1 @@
+"""What users import to test what they build on focal_data: engines, fixtures, factories, suites."""
