@@ -79,9 +79,11 @@ class RuleRepository(ScopedPartRepository[RuleTable, Rule]):
     @classmethod
     @cache
     def _nearest(cls, names: frozenset[str]) -> Statement:
-        pairs = func.unnest(
-            bindparam("scopes", type_=ARRAY(Text())), bindparam("scope_ids", type_=ARRAY(Uuid()))
-        ).table_valued("scope", "scope_id")
+        pairs = (
+            func.unnest(bindparam("scopes", type_=ARRAY(Text())), bindparam("scope_ids", type_=ARRAY(Uuid())))
+            .table_valued("scope", "scope_id")
+            .render_derived()
+        )
         meets = and_(pairs.c.scope == cls.c.scope, func.coalesce(pairs.c.scope_id == cls.c.scope_id, true()))
         conditions = {
             "agent_id": cls.c.agent_id == bindparam("agent_id"),
