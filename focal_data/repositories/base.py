@@ -207,13 +207,8 @@ class TenantRepository(Generic[TableT, E]):
     def _update(cls) -> Statement:
         kept = ("tenant_id", "id", "created_at", "deleted_at")
         changes = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns if c.name not in kept}
-        statement = (
-            update(cls.table)
-            .values(changes)
-            .where(
-                *cls.scoped(), cls.c.id == bindparam("key_id"), cls.c.revision == bindparam("key_revision")
-            )
-        )
+        key = (cls.c.id == bindparam("key_id"), cls.c.revision == bindparam("key_revision"))
+        statement = update(cls.table).values(changes).where(*cls.scoped(), *key, cls._guard())
         return Statement(statement.returning(*(cls.c[name] for name in ("created_at",) if name in cls.c)))
 
     @classmethod
