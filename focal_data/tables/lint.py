@@ -80,7 +80,7 @@ def _tenant_first(table: Table) -> Findings:
         if constraint.columns and constraint.columns.keys()[0] != _TENANT:
             yield f"{called(constraint)} does not start with {_TENANT}"
     for index in indexes(table):
-        if (index.unique or ordered(index)) and columns_of(index)[0] != _TENANT:
+        if ordered(index) and columns_of(index)[0] != _TENANT:
             yield f"{called(index)} does not start with {_TENANT}"
 
 

@@ -201,6 +201,11 @@ BAD: list[tuple[str, str, Callable[[], MetaData]]] = [
         "pk_books",
         lambda: schema(text_column(), Index("pk_books", "tenant_id", "label")),
     ),
+    (
+        "name-taken",
+        "ck_notes_a",
+        lambda: schema(text_column(), check("label <> ''", "a"), check("label <> 'x'", "a")),
+    ),
     ("no-sequence", "number is an identity", lambda: schema(Column("number", BigInteger, Identity()))),
     ("no-sequence", "number takes", lambda: schema(Column("number", BigInteger, Sequence("numbers")))),
     (
@@ -257,6 +262,16 @@ BAD: list[tuple[str, str, Callable[[], MetaData]]] = [
             index("label", "b"),
         ),
     ),
+    (
+        "redundant-index",
+        "ix_x",
+        lambda: schema(
+            text_column(),
+            text_column("b"),
+            Index("ix_x", "tenant_id", "label", postgresql_where=text("b IS NULL")),
+            Index("ix_y", "tenant_id", "label", "b", postgresql_where=text("b IS NULL")),
+        ),
+    ),
 ]
 
 
@@ -276,6 +291,8 @@ def good() -> MetaData:
         refers_to("books", "book_id"),
         index_present("book_id"),
         index("label"),
+        Index("ix_notes_covering", "tenant_id", "mood", postgresql_include=["label"]),
+        Index("ix_notes_mood", "tenant_id", "mood", "seen_at"),
         unique_among("deleted_at IS NULL", "label", name="uq_notes_label"),
         check("label <> ''", "label_given"),
         Index("ix_notes_vector", "vector", postgresql_using="hnsw"),
