@@ -42,14 +42,16 @@ class Module:
         return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
 
     def texts(self) -> Iterator[tuple[int, str]]:
-        """Every string with its line, docstrings left out; the fixed parts of an f-string joined by ``{}``."""
+        """Every text with its line, docstrings left out; of an f-string the fixed parts, joined by ``{}``."""
         joined = [node for node in ast.walk(self.tree) if isinstance(node, ast.JoinedStr)]
         elsewhere = self.docstrings | {id(part) for node in joined for part in node.values}
+        yield from ((node.lineno, _fixed_text(node)) for node in joined)
         for node in ast.walk(self.tree):
-            if isinstance(node, ast.JoinedStr):
-                yield node.lineno, _fixed_text(node)
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in elsewhere:
-                yield node.lineno, node.value
+            if isinstance(node, ast.Constant) and id(node) not in elsewhere:
+                if isinstance(node.value, str):
+                    yield node.lineno, node.value
+                elif isinstance(node.value, bytes):
+                    yield node.lineno, node.value.decode("latin-1")
 
     def imported(self, *packages: str) -> dict[str, str]:
         """The local names of what is imported from ``packages``, with the names they have there."""

@@ -115,6 +115,7 @@ def _names(node: ast.AST) -> set[str]:
 
 
 KEY_PREFIXES: Final = ("focal:", "ideation:")
+FORMAT: Final = re.compile(r"%[abdrs]")
 KEY_SHAPE: Final = re.compile(r"[\w{}-]*:[\w{}:-]*")
 
 
@@ -126,15 +127,23 @@ def keys_elsewhere(module: Module) -> Iterator[Finding]:
 
 def keys_composed(module: Module) -> Iterator[Finding]:
     for line, text in module.texts():
-        if "{}" in text and KEY_SHAPE.fullmatch(text):
-            yield line, "an f-string in the shape of a key: every key name is made in redis/keys.py"
-    for call in module.calls():
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "join" and _is_colon(call.func.value):
-            yield call.lineno, "':'.join(…) makes a key: every key name is made in redis/keys.py"
+        pattern = FORMAT.sub("{}", text)
+        if "{}" in pattern and KEY_SHAPE.fullmatch(pattern):
+            yield line, "text in the shape of a key: every key name is made in redis/keys.py"
+    for node in ast.walk(module.tree):
+        joins = isinstance(node, ast.Attribute) and node.attr == "join" and _is_colon(node.value)
+        adds = (
+            isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and _is_colon(node.left, node.right)
+        )
+        if joins or adds:
+            yield (
+                getattr(node, "lineno", 0),
+                "a colon between parts makes a key: every key name is made in redis/keys.py",
+            )
 
 
-def _is_colon(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value in (":", b":")
+def _is_colon(*nodes: ast.AST) -> bool:
+    return any(isinstance(node, ast.Constant) and node.value in (":", b":") for node in nodes)
 
 
 FORBIDDEN_SQL: Final = (
@@ -265,7 +274,14 @@ RULES: Final = (
     Rule(
         "statements-elsewhere",
         statements_elsewhere,
-        exceptions=("repositories/", "database/", "migration/", "operations/", "tables/"),
+        exceptions=(
+            "repositories/",
+            "database/",
+            "migration/",
+            "operations/",
+            "tables/",
+            "testing/databases.py",
+        ),
     ),
     Rule(
         "transactions-elsewhere",
