@@ -1,0 +1,135 @@
+"""One client of one Redis server: bounded, fair, in time, and with errors of our own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Self, TypeAlias, cast
+
+from redis import exceptions as driver
+from redis.asyncio.connection import BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+
+from focal_data.errors import FocalDataError, Outcome, SettingsError
+from focal_data.redis.script import Effect, Script, packed
+from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, REFUSED, translated
+from focal_data.settings import PREFIX, Settings
+from focal_data.telemetry import log_failure
+
+Reply: TypeAlias = "bytes | int | list[Reply] | None"
+
+_RETRIES: Final = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2  # seconds
+_LOST: Final = (driver.ConnectionError, driver.TimeoutError, OSError, AttributeError)
+
+
+class _Fate:
+    """Whether a command may have been carried out although no answer came."""
+
+    __slots__ = ("doubtful",)
+
+    def __init__(self) -> None:
+        self.doubtful = False
+
+
+class RedisClient:
+    """Runs scripts and commands. ``FOCAL_DATA_REDIS_TIMEOUT`` covers all of a call: its turn, its retries, its answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is connected yet. ``SettingsError`` for a URL that can't be used."""
+        self._seconds = settings.redis_timeout
+        self._pool = _pool(settings)
+        # The pool alone is unfair: whoever comes may overtake who waits.
+        self._turn = asyncio.Semaphore(settings.redis_pool_size)
+        self._backoff = ExponentialBackoff(_LONGEST_PAUSE, _FIRST_PAUSE)
+
+    async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Reply:
+        """What ``script`` gives. The first key is the one that errors name."""
+        request, fate = script.by_digest(keys, arguments), _Fate()
+        try:
+            async with asyncio.timeout(self._seconds), self._turn:
+                try:
+                    return await self._asked(request, script.effect, fate)
+                except driver.NoScriptError:
+                    return await self._asked(script.in_full(keys, arguments), script.effect, fate)
+        except DRIVER_ERRORS as error:
+            failure = self._failure(error, script.name, keys[0] if keys else b"redis", script.effect, fate)
+        raise failure
+
+    async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
+        """What is stored under each of some keys, in their order."""
+        return cast("list[bytes | None]", await self._command(b"MGET", *keys) if keys else [])
+
+    async def ping(self) -> None:
+        """Returns if the server answers."""
+        await self._command(b"PING")
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._pool.disconnect()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _command(self, name: bytes, *arguments: bytes) -> Reply:
+        request, fate = packed((name, *arguments)), _Fate()
+        try:
+            async with asyncio.timeout(self._seconds), self._turn:
+                return await self._asked(request, Effect.READ, fate)
+        except DRIVER_ERRORS as error:
+            failure = self._failure(error, name.decode(), b"redis", Effect.READ, fate)
+        raise failure
+
+    async def _asked(self, request: bytes, effect: Effect, fate: _Fate) -> Reply:
+        """The answer to ``request``, sent again where that is safe and may help."""
+        failures = 0
+        while True:
+            try:
+                return await self._exchange(request, fate)
+            except _LOST as error:
+                failures += 1
+                lost_for_good = isinstance(error, REFUSED) or (effect is Effect.ONCE and fate.doubtful)
+                if lost_for_good or failures > _RETRIES:
+                    raise
+            await asyncio.sleep(self._backoff.compute(failures))
+
+    async def _exchange(self, request: bytes, fate: _Fate) -> Reply:
+        before = fate.doubtful
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            fate.doubtful = True
+            await connection.send_packed_command(request)
+            return cast("Reply", await connection.read_response())
+        except ANSWERS:
+            fate.doubtful = before
+            raise
+        finally:
+            await self._pool.release(connection)
+
+    def _failure(
+        self, error: BaseException, operation: str, key: bytes, effect: Effect, fate: _Fate
+    ) -> FocalDataError:
+        unknown = fate.doubtful and effect is not Effect.READ
+        ours = translated(error, key, Outcome.UNKNOWN if unknown else Outcome.NOT_APPLIED)
+        log_failure("redis", operation, error=type(ours))
+        return ours
+
+
+def _pool(settings: Settings) -> BlockingConnectionPool:
+    try:
+        return BlockingConnectionPool.from_url(
+            settings.sessions_url(),
+            max_connections=settings.redis_pool_size,
+            timeout=settings.redis_timeout,
+            socket_connect_timeout=settings.redis_timeout,
+            socket_timeout=None,  # the client's own time-out covers the whole call
+            retry=Retry(NoBackoff(), 0),  # it is the client that tries again, since it knows what is safe
+            decode_responses=False,
+            protocol=2,
+        )
+    except (ValueError, TypeError):
+        raise SettingsError(f"{PREFIX}REDIS_URL", "is not a URL of a Redis server") from None

@@ -1,0 +1,103 @@
+"""Sessions as bytes.
+
+A stored value, numbers big-endian:
+
+====== =====  ====================================================================================================
+at     bytes
+====== =====  ====================================================================================================
+0      1      format: 1 is JSON (the hot copy), 2 is JSON deflated (the cold one); a version later takes new numbers
+1      32     ids of its last four writes, newest first; put there by the server
+33     4      revision
+37     8      ``created_at``, microseconds of Unix time
+45     8      ``last_activity_at``, the same
+53     4      CRC-32 of the JSON
+57     1      number of terms
+58     17·n   terms, which tell the indexes that it is in
+       rest   the session as JSON
+====== =====  ====================================================================================================
+
+A cold copy promoted is stored hot as it is. The scripts read everything before the JSON; ``prelude.lua`` knows it too.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from pydantic import TypeAdapter, ValidationError
+
+from focal_data.domain.session import Session
+from focal_data.errors import CorruptDataError
+from focal_data.redis import keys
+
+JSON: Final = b"\x01"
+DEFLATED_JSON: Final = b"\x02"
+_NEWEST: Final = DEFLATED_JSON[0]
+
+_HEAD: Final = struct.Struct(">IqqIB")
+_HEAD_AT: Final = 33
+_TERMS_AT: Final = _HEAD_AT + _HEAD.size
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SESSION: Final = TypeAdapter(Session)
+
+
+class Encoded(NamedTuple):
+    """What the client sends of a session: the part of the head that it knows, and the body of each copy."""
+
+    head: bytes
+    hot: bytes
+    cold: bytes
+
+
+def encode(session: Session) -> Encoded:
+    """The bytes of a session whose times are set."""
+    body = _SESSION.dump_json(session)
+    terms = keys.terms(session)
+    head = _HEAD.pack(*_facts(session), zlib.crc32(body), len(terms)) + b"".join(terms)
+    return Encoded(head, body, zlib.compress(body, 1))
+
+
+def decode(value: bytes, key: bytes) -> Session:
+    """The session in ``value``. ``CorruptDataError`` names ``key`` for what is damaged, or written by a newer version."""
+    try:
+        revision, created, activity, checksum, count = _HEAD.unpack_from(value, _HEAD_AT)
+        body = _body(value, _TERMS_AT + count * keys.TERM_BYTES, key)
+        session = _SESSION.validate_json(body) if zlib.crc32(body) == checksum else None
+    except (struct.error, zlib.error, ValidationError):
+        session = None
+    if session is None or _facts(session) != (revision, created, activity):
+        raise CorruptDataError(key.decode(), "holds no session that can be read")
+    return session
+
+
+def _body(value: bytes, start: int, key: bytes) -> bytes:
+    kind = value[:1]
+    if kind == JSON:
+        return value[start:]
+    if kind == DEFLATED_JSON:
+        return zlib.decompress(value[start:])
+    newer = value[0] > _NEWEST
+    raise CorruptDataError(
+        key.decode(), "was written by a newer version" if newer else "is in no format known"
+    )
+
+
+def _facts(session: Session) -> tuple[int, int, int]:
+    created, activity = session.created_at, session.last_activity_at
+    if created is None or activity is None:
+        raise CorruptDataError("session", "has no times")
+    return session.revision, microseconds(created), microseconds(activity)
+
+
+def microseconds(time: datetime) -> int:
+    """Unix time, exact."""
+    since = time - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def time_of(microseconds: int) -> datetime:
+    """The UTC time of ``microseconds``."""
+    return _EPOCH + timedelta(microseconds=microseconds)

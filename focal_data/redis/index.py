@@ -1,0 +1,78 @@
+"""Reading the indexes: entries in order, and what makes stale ones right."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import struct
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, NamedTuple, cast
+from uuid import UUID
+
+from focal_data.errors import InvalidDataError
+from focal_data.redis import keys
+from focal_data.redis.client import RedisClient
+from focal_data.redis.script import Effect, Script
+
+_NEWEST: Final = Script("newest", Effect.READ)
+_REPAIR: Final = Script("repair", Effect.REPEATABLE)
+
+_ENTRY: Final = struct.Struct(">32sd")
+_CURSOR: Final = struct.Struct(">16sq16s")
+
+
+class Place(NamedTuple):
+    """An entry of an index, and so a place in its order: minus the last activity in microseconds, and the session's id."""
+
+    score: int
+    session_id: UUID
+
+
+class SessionIndex:
+    """The indexes of one tenant. What they say is never trusted: they tell where to look."""
+
+    def __init__(self, client: RedisClient, tenant: bytes) -> None:
+        self._client = client
+        self._tenant = tenant
+
+    async def newest(
+        self, terms: Sequence[bytes], *, oldest: int, count: int, after: Place | None = None
+    ) -> list[Place]:
+        """The next ``count`` entries, newest activity first and then by id, of what has any of ``terms``.
+
+        ``oldest`` is the last activity, in microseconds, up to which it goes.
+        """
+        score, member = (b"%d" % after.score, after.session_id.hex.encode()) if after else (b"-inf", b"")
+        names = [keys.index(self._tenant, term) for term in terms]
+        reply = await self._client.run(_NEWEST, names, (score, member, b"%d" % -oldest, b"%d" % count))
+        return [
+            Place(int(score), UUID(id_.decode())) for id_, score in _ENTRY.iter_unpack(cast("bytes", reply))
+        ]
+
+    async def repair(self, terms: Sequence[bytes], session_ids: Sequence[UUID]) -> None:
+        """Make these sessions' entries under ``terms`` tell what the sessions say now."""
+        members = (session_id.hex.encode() for session_id in session_ids)
+        await self._client.run(_REPAIR, (), (self._tenant, b"".join(terms), *members))
+
+
+def cursor_of(place: Place, question: bytes) -> str:
+    """The opaque form of ``place``, bound to the question that led there."""
+    data = _CURSOR.pack(_fingerprint(question), place.score, place.session_id.bytes)
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def place_of(cursor: str, question: bytes) -> Place:
+    """The place in ``cursor``. ``InvalidDataError("cursor")`` for one that this question didn't give."""
+    try:
+        data = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        asked, score, session_id = _CURSOR.unpack(data)
+    except (ValueError, AttributeError, binascii.Error, struct.error):
+        asked = b""
+    if asked != _fingerprint(question):
+        raise InvalidDataError("cursor", "is not one that this call gave")
+    return Place(score, UUID(bytes=session_id))
+
+
+def _fingerprint(question: bytes) -> bytes:
+    return blake2b(question, digest_size=16).digest()

@@ -1,0 +1,130 @@
+"""Every key name, in Python and in Lua.
+
+======================================  =========  ===============================================================
+``focal:{<tenant>:<session>}:h``        string     hot copy, expires
+``focal:{<tenant>:<session>}:c``        string     cold copy, never expires by itself
+``focal:{<tenant>:<digest>}:<kind>``    sorted set sessions (hex) that have one thing in common, newest activity first
+``focal:ages:<shard>``                  sorted set ``<tenant>:<session>`` of every session of every tenant
+======================================  =========  ===============================================================
+
+Ids are in hex. Both copies of a session lie in one slot; so do the indexes of one agent, one for each status. What an
+index is about is a digest, and not text, since names of keys are shown where content must not be. Scores are minus
+the last activity in microseconds: ascending is newest first, and then by id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final
+from uuid import UUID
+from zlib import crc32
+
+from focal_data.domain.profile import Channel
+from focal_data.domain.session import Session, SessionStatus
+
+AGE_SHARDS: Final = 16
+TERM_BYTES: Final = 17
+
+_CHANNEL, _CUSTOMER, _STEP = b"C", b"U", b"S"
+_STATUS: Final = {
+    SessionStatus.ACTIVE: b"a",
+    SessionStatus.IDLE: b"i",
+    SessionStatus.PROCESSING: b"p",
+    SessionStatus.INTERRUPTED: b"n",
+    SessionStatus.CLOSED: b"c",
+}
+
+LUA: Final = """
+local function hot_key(tag) return 'focal:{' .. tag .. '}:h' end
+local function cold_key(tag) return 'focal:{' .. tag .. '}:c' end
+local function tag_of(tenant, session) return tenant .. ':' .. session end
+local function parts_of(tag) return string.sub(tag, 1, 32), string.sub(tag, 34) end
+local TERM = 17
+local function index_key(tenant, term)
+  return 'focal:{' .. tenant .. ':' .. string.sub(term, 1, 16) .. '}:' .. string.sub(term, 17)
+end
+"""
+"""The same names for the scripts, which learn only from a stored session which indexes it is in."""
+
+
+def tag(tenant: bytes, session_id: UUID) -> bytes:
+    """What names one session among all; ``tenant`` is in hex."""
+    return b"%b:%b" % (tenant, session_id.hex.encode())
+
+
+def hot(tag: bytes) -> bytes:
+    return b"focal:{%b}:h" % tag
+
+
+def cold(tag: bytes) -> bytes:
+    return b"focal:{%b}:c" % tag
+
+
+def index(tenant: bytes, term: bytes) -> bytes:
+    """The index of the sessions that have ``term``."""
+    return b"focal:{%b:%b}:%b" % (tenant, term[:16], term[16:])
+
+
+def ages(tag: bytes) -> bytes:
+    """The shard of the ages that holds this session."""
+    return age_shard(crc32(tag) % AGE_SHARDS)
+
+
+def age_shard(number: int) -> bytes:
+    return b"focal:ages:%d" % number
+
+
+# A term is what a session is found by: the digest of it, and a letter for its kind.
+
+
+def terms(session: Session) -> tuple[bytes, ...]:
+    """Everything that ``session`` is found by; a closed one is not found by its channel or its step."""
+    found = [agent_term(session.agent_id, session.status)]
+    if session.customer_profile_id is not None:
+        found.append(customer_term(session.customer_profile_id))
+    if session.status is not SessionStatus.CLOSED:
+        found.append(channel_term(session.channel, session.channel_user_id))
+        if (step := step_of(session)) is not None:
+            found.append(step_term(*step))
+    return tuple(found)
+
+
+def step_of(session: Session) -> tuple[UUID, int, str] | None:
+    """Scenario, its version, and the content of the step where the session stands, if all are known."""
+    scenario, version = session.active_scenario_id, session.active_scenario_version
+    content = session.step_history[-1].step_content_hash if session.step_history else None
+    return None if scenario is None or version is None or content is None else (scenario, version, content)
+
+
+def agent_term(agent_id: UUID, status: SessionStatus) -> bytes:
+    return agent_digest(agent_id) + _STATUS.get(status, b"?")
+
+
+def agent_terms(agent_id: UUID, statuses: Sequence[SessionStatus] = tuple(SessionStatus)) -> list[bytes]:
+    digest = agent_digest(agent_id)
+    return [digest + _STATUS.get(status, b"?") for status in statuses]
+
+
+def agent_digest(agent_id: UUID) -> bytes:
+    """The beginning of all terms of one agent."""
+    return _digest(agent_id.bytes)
+
+
+def channel_term(channel: Channel, channel_user_id: str) -> bytes:
+    text = f"{channel}\0{channel_user_id}"
+    return _digest(text.encode(errors="surrogatepass")) + _CHANNEL
+
+
+def customer_term(customer_profile_id: UUID) -> bytes:
+    return _digest(customer_profile_id.bytes) + _CUSTOMER
+
+
+def step_term(scenario_id: UUID, scenario_version: int, step_content_hash: str) -> bytes:
+    text = f"{scenario_version}\0{step_content_hash}"
+    return _digest(scenario_id.bytes + text.encode(errors="surrogatepass")) + _STEP
+
+
+def _digest(data: bytes) -> bytes:
+    # 64 bits: what an index gives is compared with what was asked for, so a collision costs time only.
+    return blake2b(data, digest_size=8).hexdigest().encode()

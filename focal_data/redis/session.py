@@ -1,0 +1,245 @@
+"""Live sessions in Redis: a hot copy that expires, a cold one that stays, and indexes that lead to both.
+
+Every write is one script, so it happens wholly or not at all, and takes one round trip. Demotion is the hot copy
+expiring: the cold one was written with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple, cast
+from uuid import UUID
+
+from focal_data.database.engine import Clock, utc_now
+from focal_data.domain.answers import Page
+from focal_data.domain.config import ScopeFilter
+from focal_data.domain.profile import Channel
+from focal_data.domain.session import Session, SessionStatus
+from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionError, StoreError
+from focal_data.ids import TenantId
+from focal_data.mappers.base import checked
+from focal_data.redis import keys
+from focal_data.redis.client import RedisClient
+from focal_data.redis.codec import encode, microseconds, time_of
+from focal_data.redis.index import cursor_of, place_of
+from focal_data.redis.script import Effect, Script
+from focal_data.redis.session_reader import SessionReader, Slot
+from focal_data.stores.base import checked_limit
+from focal_data.stores.session import SessionMaintenance, SessionStore
+
+_SAVE: Final = Script("save", Effect.REPEATABLE)
+_GET: Final = Script("get", Effect.READ)
+_DELETE: Final = Script("delete", Effect.ONCE)
+_PROMOTE: Final = Script("promote", Effect.REPEATABLE)
+_DEMOTE: Final = Script("demote", Effect.ONCE)
+_SWEEP: Final = Script("sweep", Effect.ONCE)
+
+_STALE, _ABSENT, _OTHER_CREATION, _UNREADABLE = 1, 2, 3, 4  # what save.lua says
+
+_SWEPT_BY_A_SAVE: Final = 2
+_SWEPT_AT_ONCE: Final = 100
+_CANDIDATES: Final = 8
+
+
+class Lifetimes(NamedTuple):
+    """How long an idle session stays hot, and how long it is kept at all."""
+
+    hot: timedelta
+    total: timedelta
+
+
+class RedisSessionStore(SessionStore):
+    """The sessions of one tenant."""
+
+    def __init__(
+        self, client: RedisClient, tenant_id: TenantId, *, lifetimes: Lifetimes, clock: Clock = utc_now
+    ) -> None:
+        self._client = client
+        self._tenant_id = tenant_id
+        self._reader = SessionReader(client, tenant_id, max_age=lifetimes.total, clock=clock)
+        self._hot_milliseconds = b"%d" % max(1, lifetimes.hot // timedelta(milliseconds=1))
+
+    async def get(self, session_id: UUID) -> Session | None:
+        return await self._first([self._reader.slot(session_id)])
+
+    async def save(self, session: Session) -> Session:
+        mine = checked(session, self._tenant_id)
+        now = self._reader.now()
+        write = os.urandom(8)
+        created = mine.created_at if mine.revision and mine.created_at else now
+        while True:
+            changes = {"revision": mine.revision + 1, "created_at": created, "last_activity_at": now}
+            new = mine.model_copy(update=changes)
+            code, detail = await self._write(new, write)
+            if code == 0:
+                return new
+            if code != _OTHER_CREATION:
+                raise self._refusal(code, detail, mine.session_id)
+            created = time_of(detail)
+
+    async def delete(self, session_id: UUID) -> bool:
+        slot = self._reader.slot(session_id)
+        names = (slot.cold, slot.hot, keys.ages(slot.tag))
+        return await self._client.run(_DELETE, names, (self._reader.cutoff(), slot.tag)) == 1
+
+    async def get_by_channel(
+        self, channel: Channel, channel_user_id: str, *, agent_id: UUID | None = None
+    ) -> Session | None:
+        term = keys.channel_term(channel, channel_user_id)
+        entries = await self._reader.index.newest(
+            [term], oldest=int(self._reader.cutoff()), count=_CANDIDATES
+        )
+        if not entries:
+            return None
+
+        def wanted(session: Session) -> bool:
+            here = session.channel == channel and session.channel_user_id == channel_user_id
+            return (
+                here and session.status is not SessionStatus.CLOSED and agent_id in (None, session.agent_id)
+            )
+
+        found = await self._first([self._reader.slot(entry.session_id) for entry in entries], agent_id)
+        if found is not None and wanted(found):
+            return found
+        others = await self._reader.newest([term], wanted, 1)
+        return await self.get(others[0].session_id) if others else None
+
+    async def list_by_agent(
+        self, agent_id: UUID, status: SessionStatus | None = None, limit: int = 100
+    ) -> list[Session]:
+        statuses = tuple(SessionStatus) if status is None else (status,)
+        return await self._reader.newest(
+            keys.agent_terms(agent_id, statuses),
+            lambda session: session.agent_id == agent_id and session.status in statuses,
+            checked_limit(limit),
+        )
+
+    async def list_by_customer(self, customer_profile_id: UUID, limit: int = 100) -> list[Session]:
+        return await self._reader.newest(
+            [keys.customer_term(customer_profile_id)],
+            lambda session: session.customer_profile_id == customer_profile_id,
+            checked_limit(limit),
+        )
+
+    async def find_sessions_by_step_hash(
+        self,
+        scenario_id: UUID,
+        scenario_version: int,
+        step_content_hash: str,
+        *,
+        scope_filter: ScopeFilter | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Session]:
+        step = (scenario_id, scenario_version, step_content_hash)
+        term = keys.step_term(*step)
+        question = term + (scope_filter.model_dump_json().encode() if scope_filter else b"")
+        now = self._reader.now()
+
+        def wanted(session: Session) -> bool:
+            stands_there = session.status is not SessionStatus.CLOSED and keys.step_of(session) == step
+            return stands_there and (scope_filter is None or in_scope(session, scope_filter, now))
+
+        after = None if cursor is None else place_of(cursor, question)
+        found, behind = await self._reader.page(term, wanted, checked_limit(limit), after)
+        return Page(found, None if behind is None else cursor_of(behind, question))
+
+    async def promote_to_hot(self, session_id: UUID) -> bool:
+        slot = self._reader.slot(session_id)
+        code = await self._client.run(
+            _PROMOTE, (slot.cold, slot.hot), (self._hot_milliseconds, self._reader.cutoff())
+        )
+        if code == 2:
+            raise CorruptDataError(slot.cold.decode(), "holds no session that can be read")
+        return code == 1
+
+    async def demote_to_persistent(self, session_id: UUID) -> bool:
+        slot = self._reader.slot(session_id)
+        return await self._client.run(_DEMOTE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
+
+    async def _write(self, new: Session, write: bytes) -> tuple[int, int]:
+        """What the server says to it: 0, or why not, with a number that tells more."""
+        slot = self._reader.slot(new.session_id)
+        bytes_ = encode(new)
+        reply = await self._client.run(
+            _SAVE,
+            (slot.cold, slot.hot, keys.ages(slot.tag)),
+            (
+                b"%d" % (new.revision - 1),
+                write,
+                self._hot_milliseconds,
+                self._reader.cutoff(),
+                self._reader.tenant,
+                new.session_id.hex.encode(),
+                *bytes_,
+                b"%d" % _SWEPT_BY_A_SAVE,
+            ),
+        )
+        code, detail = (*reply, 0)[:2] if isinstance(reply, list) else (0, 0)
+        return int(cast("int", code)), int(cast("int", detail))
+
+    def _refusal(self, code: int, revision: int, session_id: UUID) -> StoreError:
+        if code == _STALE:
+            return StaleRevisionError("Session", revision)
+        if code == _ABSENT:
+            return NotFoundError("Session")
+        return CorruptDataError(
+            self._reader.slot(session_id).cold.decode(), "holds no session that can be read"
+        )
+
+    async def _first(self, slots: Sequence[Slot], agent_id: UUID | None = None) -> Session | None:
+        """The first that there is, of one agent or of any, made hot in the same round trip."""
+        names = [name for slot in slots for name in (slot.hot, slot.cold)]
+        agent = keys.agent_digest(agent_id) if agent_id else b""
+        reply = await self._client.run(_GET, names, (self._hot_milliseconds, self._reader.cutoff(), agent))
+        if reply is None:
+            return None
+        value, place = (
+            cast("tuple[bytes, int]", reply) if isinstance(reply, list) else (cast("bytes", reply), 1)
+        )
+        slot = slots[(place - 1) // 2]
+        return self._reader.decoded(value, slot, slot.hot if place % 2 else slot.cold)
+
+
+def in_scope(session: Session, scope: ScopeFilter, now: datetime) -> bool:
+    """Whether a migration with this scope concerns the session."""
+    channels, step = scope.include_channels, session.active_step_id
+    if (channels and session.channel not in channels) or session.channel in scope.exclude_channels:
+        return False
+    nodes = scope.include_current_nodes
+    if (nodes and step not in nodes) or step in scope.exclude_current_nodes:
+        return False
+    age = now - (session.created_at or now)
+    low, high = scope.min_session_age_days, scope.max_session_age_days
+    return (low is None or age >= timedelta(days=low)) and (high is None or age <= timedelta(days=high))
+
+
+class RedisSessionMaintenance(SessionMaintenance):
+    """The sessions of all tenants on one server."""
+
+    def __init__(self, client: RedisClient, *, max_age: timedelta, clock: Clock = utc_now) -> None:
+        self._client = client
+        self._max_age = max_age
+        self._clock = clock
+
+    async def cleanup(self) -> int:
+        cutoff = b"%d" % microseconds(self._clock().astimezone(UTC) - self._max_age)
+        return sum([await self._sweep(keys.age_shard(number), cutoff) for number in range(keys.AGE_SHARDS)])
+
+    async def health_check(self) -> bool:
+        try:
+            await self._client.ping()
+        except StoreError:
+            return False
+        return True
+
+    async def _sweep(self, shard: bytes, cutoff: bytes) -> int:
+        """Short scripts, so that nobody waits long in between."""
+        removed, looked = 0, _SWEPT_AT_ONCE
+        while looked == _SWEPT_AT_ONCE:
+            reply = await self._client.run(_SWEEP, (shard,), (cutoff, b"%d" % _SWEPT_AT_ONCE))
+            looked, more = cast("tuple[int, int]", reply)
+            removed += more
+        return removed
