@@ -1,7 +1,8 @@
-"""Connections to PostgreSQL: SQLAlchemy's pool, with asyncpg's connections handed out bare.
+"""Connections to PostgreSQL, bare: asyncpg's own, in a pool that is a semaphore and a stack.
 
-A FIFO semaphore stands in front of the pool, so that the pool itself never waits (its queue lets newcomers overtake), and
-asyncpg's own reset on return is not used: it costs 46 % of a point read, and ``scope.py`` leaves every connection clean.
+Handing out an idle connection is a ``list.pop``. SQLAlchemy's pool would take a greenlet to do it, asyncpg's wraps every
+connection and resets it on return; both cost more than a point read's own work (docs/decisions/0006). ``scope.py`` returns
+every connection clean, or not at all. The semaphore is first in, first out: nobody overtakes.
 """
 
 from __future__ import annotations
@@ -9,22 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
-from uuid import uuid4
+from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, PoolProxiedConnection
-from sqlalchemy.util.concurrency import greenlet_spawn
+from sqlalchemy.engine import URL
 
-from focal_data.database.statement import json_text
-from focal_data.database.translation import DRIVER_ERRORS, translated
-from focal_data.errors import StoreTimeoutError
+from focal_data.database.translation import DRIVER_ERRORS, refused
+from focal_data.errors import StoreTimeoutError, UsageError
 from focal_data.settings import Settings
 
 Clock = Callable[[], datetime]
+
+STATEMENT_CACHE: Final = 512
+"""Prepared statements kept per connection: more than all that the repositories of this package build."""
 
 
 def utc_now() -> datetime:
@@ -32,113 +31,100 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Lease:
-    """One connection, out of the pool until it is released or discarded."""
-
-    __slots__ = ("_entry", "driver")
-
-    def __init__(self, entry: PoolProxiedConnection) -> None:
-        self._entry = entry
-        self.driver: asyncpg.Connection = entry.driver_connection
-
-    def release(self) -> None:
-        """Back to the pool, clean."""
-        self._entry.close()
-
-    def discard(self) -> None:
-        """Closed at once, whatever it was doing; the server rolls back what was open."""
-        self._entry.invalidate()
-
-
 class Database:
-    """A PostgreSQL as services use it: a bounded pool of connections that act as the application role."""
+    """A PostgreSQL as services use it: at most ``pool_size`` connections, which act as the application role."""
 
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
         self.clock = clock
         self.settings = settings
-        self.engine = _engine(settings)
         self.transactions: dict[asyncio.Task[Any], object] = {}
         """The open transaction of each task that holds one."""
         self._slots = asyncio.Semaphore(settings.pool_size)
-        self._wait = settings.pool_timeout
+        self._idle: list[asyncpg.Connection] = []
+        self._connect_args = _connect_args(settings)
+        self._closed = False
 
-    async def lease(self) -> Lease:
-        """A live connection. Raises ``StoreTimeoutError`` when none is free in time, ``StoreConnectionError`` otherwise."""
+    async def lease(self) -> asyncpg.Connection:
+        """A live connection, for the caller alone until it is given back.
+
+        Raises ``StoreTimeoutError`` when none is free in time, and as PostgreSQL refuses a new one.
+        """
+        if self._closed:
+            raise UsageError("this data layer is closed")
         await self._slot()
         try:
-            lease = await self._connection()
-            while lease.driver.is_closed():  # the server went away while it lay idle
-                lease.discard()
-                lease = await self._connection()
-            return lease
+            while self._idle:
+                connection = self._idle.pop()
+                if not connection.is_closed():  # the server may have gone away while it lay idle
+                    return connection
+            return await self._connected()
         except DRIVER_ERRORS as error:
             self._slots.release()
-            failure = translated(error)
+            failure = refused(error, self.settings.app_role)
         except BaseException:
             self._slots.release()
             raise
         raise failure
 
-    def give_back(self, lease: Lease, *, clean: bool) -> None:
-        """End a lease: back to the pool when the connection is ``clean``, closed otherwise."""
-        try:
-            if clean and not lease.driver.is_closed():
-                lease.release()
-            else:
-                lease.discard()
-        finally:
-            self._slots.release()
+    def give_back(self, connection: asyncpg.Connection, *, clean: bool) -> None:
+        """End a lease. One that is not ``clean`` is closed at once, and the server rolls back what was open."""
+        if clean and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.terminate()
+        self._slots.release()
 
     async def close(self) -> None:
-        """Close every idle connection."""
-        await self.engine.dispose()
+        """Close every idle connection, and those in use when they come back."""
+        self._closed = True
+        while self._idle:
+            connection = self._idle.pop()
+            try:
+                await connection.close(timeout=self.settings.connect_timeout)
+            except DRIVER_ERRORS:
+                connection.terminate()
 
     async def _slot(self) -> None:
         if not self._slots.locked():
             await self._slots.acquire()
             return
+        wait = self.settings.pool_timeout
         try:
-            async with asyncio.timeout(self._wait):
+            async with asyncio.timeout(wait):
                 await self._slots.acquire()
         except TimeoutError:
-            raise StoreTimeoutError(
-                f"no connection was free within {self._wait:g} s (FOCAL_DATA_POOL_SIZE, FOCAL_DATA_POOL_TIMEOUT)"
-            ) from None
+            reason = (
+                f"no connection was free within {wait:g} s (FOCAL_DATA_POOL_SIZE, FOCAL_DATA_POOL_TIMEOUT)"
+            )
+            raise StoreTimeoutError(reason) from None
 
-    async def _connection(self) -> Lease:
-        return Lease(await greenlet_spawn(self.engine.sync_engine.pool.connect))
+    async def _connected(self) -> asyncpg.Connection:
+        connection = await asyncpg.connect(**self._connect_args)
+        try:
+            await _set_codecs(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
 
-def _engine(settings: Settings) -> AsyncEngine:
-    engine = create_async_engine(
-        settings.service_url(),
-        poolclass=AsyncAdaptedQueuePool,
-        pool_size=settings.pool_size,
-        max_overflow=0,
-        pool_use_lifo=True,
-        pool_reset_on_return=None,
-        hide_parameters=True,
-        json_serializer=json_text,
-        json_deserializer=orjson.loads,
-        connect_args=_connect_args(settings),
-    )
-    event.listen(engine.sync_engine, "connect", _teach_vectors)
-    return engine
+def dsn(url: URL) -> str:
+    """``url`` as asyncpg itself takes it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _connect_args(settings: Settings) -> dict[str, Any]:
     args: dict[str, Any] = {
+        "dsn": dsn(settings.service_url()),
         "timeout": settings.connect_timeout,
         "command_timeout": settings.statement_timeout + 5.0,  # the server's own time-out comes first
     }
-    if settings.transaction_pooling:  # a proxy keeps neither settings nor prepared statements
-        return args | {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"__focal_{uuid4()}__",
-        }
+    if (
+        settings.transaction_pooling
+    ):  # such a proxy keeps neither a connection's settings nor its prepared statements
+        return args | {"statement_cache_size": 0}
     return args | {
-        "statement_cache_size": 512,
+        "statement_cache_size": STATEMENT_CACHE,
         "server_settings": {
             "role": settings.app_role,
             "application_name": "focal_data",
@@ -147,14 +133,22 @@ def _connect_args(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _teach_vectors(connection: Any, record: object) -> None:
-    connection.run_async(_set_vector_codec)
-
-
-async def _set_vector_codec(driver: asyncpg.Connection) -> None:
-    """Half vectors travel in pgvector's binary form; nothing to teach where the extension is absent."""
-    schema = await driver.fetchval(
-        "SELECT n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = 'halfvec'"
+async def _set_codecs(connection: asyncpg.Connection) -> None:
+    """JSONB as text in and objects out; half vectors in pgvector's binary form, where the extension is there."""
+    await connection.set_type_codec(
+        "jsonb",
+        schema="pg_catalog",
+        encoder=lambda text: b"\x01" + text.encode(),
+        decoder=lambda data: orjson.loads(data[1:]),
+        format="binary",
     )
+    schema = await connection.fetchval(_SCHEMA_OF_HALFVEC)
     if schema is not None:
-        await driver.set_type_codec("halfvec", schema=schema, encoder=bytes, decoder=bytes, format="binary")
+        await connection.set_type_codec(
+            "halfvec", schema=schema, encoder=bytes, decoder=bytes, format="binary"
+        )
+
+
+_SCHEMA_OF_HALFVEC: Final = """
+    SELECT n.nspname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = 'halfvec'
+"""

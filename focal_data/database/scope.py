@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from focal_data.database.engine import Database, Lease
+from focal_data.database.engine import Database
 from focal_data.database.statement import Statement
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import (
@@ -105,14 +105,14 @@ class TenantScope:
 class Transaction:
     """One open transaction of one tenant, on one connection. Not for two tasks at once."""
 
-    __slots__ = ("_begin", "_custom_plans", "_database", "_lease", "_task", "tenant_id")
+    __slots__ = ("_begin", "_connection", "_custom_plans", "_database", "_task", "tenant_id")
 
     def __init__(self, database: Database, tenant_id: TenantId, *, custom_plan: bool = False) -> None:
         self.tenant_id = tenant_id
         self._database = database
         self._custom_plans = custom_plan
         self._begin = _begin(database, tenant_id, custom_plan=custom_plan)
-        self._lease: Lease | None = None
+        self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[Any] | None = None
 
     def now(self) -> datetime:
@@ -177,7 +177,7 @@ class Transaction:
             raise UsageError(
                 "this task holds a transaction (tx) and would wait for a second connection: use the stores of tx"
             )
-        self._lease = await self._opened()
+        self._connection = await self._opened()
         self._task = task
         self._database.transactions[task] = self
         return self
@@ -185,64 +185,64 @@ class Transaction:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        lease, self._lease = self._lease, None
-        assert lease is not None
+        connection, self._connection = self._connection, None
+        assert connection is not None
         assert self._task is not None
         del self._database.transactions[self._task]
         if error is None:
-            await self._commit(lease)
+            await self._commit(connection)
         else:
-            await self._roll_back(lease)
+            await self._roll_back(connection)
 
     def _driver(self) -> asyncpg.Connection:
-        if self._lease is None:
-            raise UsageError("this transaction is over: what was made from it can't be used any more")
-        return self._lease.driver
+        if self._connection is None:
+            raise UsageError("this transaction is not open: what is made from it works inside its block only")
+        return self._connection
 
-    async def _opened(self) -> Lease:
+    async def _opened(self) -> asyncpg.Connection:
         try:
             return await self._try_to_open()
         except StoreConnectionError:  # an idle connection may have died unnoticed; nothing has been done yet
             return await self._try_to_open()
 
-    async def _try_to_open(self) -> Lease:
-        lease = await self._database.lease()
+    async def _try_to_open(self) -> asyncpg.Connection:
+        connection = await self._database.lease()
         try:
-            await lease.driver.execute(self._begin)
-            return lease
+            await connection.execute(self._begin)
+            return connection
         except DRIVER_ERRORS as error:
-            self._database.give_back(lease, clean=False)
+            self._database.give_back(connection, clean=False)
             failure = translated(error)
         except BaseException:
-            self._database.give_back(lease, clean=False)
+            self._database.give_back(connection, clean=False)
             raise
         raise failure
 
-    async def _commit(self, lease: Lease) -> None:
+    async def _commit(self, connection: asyncpg.Connection) -> None:
         clean = False
         try:
-            tag = await lease.driver.execute("COMMIT")
+            tag = await connection.execute("COMMIT")
             clean = True
         except DRIVER_ERRORS as error:
             raise translated(error, outcome=Outcome.UNKNOWN) from None
         finally:
-            self._database.give_back(lease, clean=clean)
+            self._database.give_back(connection, clean=clean)
         if tag != "COMMIT":  # PostgreSQL answers ROLLBACK, without an error, when a statement had failed
             raise StoreError(
                 "nothing was written: a statement of this transaction had failed, and its error was caught"
             )
 
-    async def _roll_back(self, lease: Lease) -> None:
+    async def _roll_back(self, connection: asyncpg.Connection) -> None:
         """Never hides the error that is under way: a connection that can't roll back is closed, and the server does."""
         clean = False
         try:
-            if not lease.driver.is_closed():
-                await lease.driver.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT)
+            if not connection.is_closed():
+                await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT)
                 clean = True
         except DRIVER_ERRORS:
             clean = False
         finally:
-            self._database.give_back(lease, clean=clean)
+            self._database.give_back(connection, clean=clean)
 
 
 _CUSTOM_PLANS: Final = "SET LOCAL plan_cache_mode = force_custom_plan"

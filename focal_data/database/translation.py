@@ -7,8 +7,6 @@ from collections.abc import Callable
 from typing import Final
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from focal_data.database.statement import Statement
 from focal_data.errors import (
@@ -33,8 +31,6 @@ DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
-    DBAPIError,
-    PoolTimeoutError,
     OSError,  # TimeoutError is one of them
 )
 """What a driver call may raise, and ``translated`` takes."""
@@ -52,13 +48,28 @@ def translated(
     ``outcome`` is what became of the transaction when the connection was lost: unknown only while committing.
     Raise it outside the ``except`` block, so that the driver's error is not chained as its context either.
     """
-    if isinstance(error, DBAPIError):  # SQLAlchemy's pool wraps what connecting raised
-        error = error.orig.__cause__ or error.orig if error.orig is not None else error
     code: str | None = getattr(error, "sqlstate", None)
     constraint = _constraint(error)
     ours = _by_type(error, statement, outcome) or _by_code(code or "", constraint, statement, error, outcome)
     ours.__cause__ = DriverError.of(error, code=code, constraint=constraint)
     return ours
+
+
+def refused(error: BaseException, role: str) -> FocalDataError:
+    """Our error for a driver's while connecting, with what to do about a role that can't be taken."""
+    code: str | None = getattr(error, "sqlstate", None)
+    ours = translated(error)
+    if code in ("22023", "42704"):
+        ours = _with_cause(SchemaError(f"the role {role} does not exist: migrate the database to head"), ours)
+    elif code == "42501":
+        grant = f"GRANT {role} TO <login> WITH SET TRUE, INHERIT FALSE"
+        ours = _with_cause(AccessError(f"the login may not act as {role}: as the owner, run {grant}"), ours)
+    return ours
+
+
+def _with_cause(error: FocalDataError, other: FocalDataError) -> FocalDataError:
+    error.__cause__ = other.__cause__
+    return error
 
 
 def _constraint(error: BaseException) -> str | None:
@@ -75,7 +86,7 @@ def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome
     ):  # refused by the driver
         name = statement.parameter(int(argument.group(1))) if statement else "value"
         return InvalidDataError(name, "is not what the column takes")
-    if isinstance(error, TimeoutError | PoolTimeoutError):
+    if isinstance(error, TimeoutError):
         return StoreTimeoutError("PostgreSQL did not answer in time", outcome=outcome)
     if isinstance(error, OSError | asyncpg.PostgresConnectionError | asyncpg.exceptions.InternalClientError):
         return StoreConnectionError("PostgreSQL is unreachable, or was lost", outcome=outcome)
