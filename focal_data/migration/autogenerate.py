@@ -1,0 +1,190 @@
+"""What ``alembic revision --autogenerate`` must see besides: an Alembic plugin.
+
+It compares our tables with the catalogue for row-level security, policies, grants, column storage and storage parameters,
+and puts the extension and the role in front. Enabled by ``autogenerate_plugins=PLUGINS``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from typing import Final
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import MigrateOperation, ops
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority, PriorityDispatchResult
+from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, VECTOR
+from sqlalchemy import Column, Table
+
+from focal_data.database.tenancy import promised
+from focal_data.errors import UsageError
+from focal_data.migration.catalogue import DEFAULT, Catalogue, TableState, read_catalogue
+from focal_data.migration.operations import (
+    CreateAppRoleOp,
+    CreateTenantPolicyOp,
+    CreateVectorExtensionOp,
+    DropTenantPolicyOp,
+    FocalOperation,
+    GrantAppOp,
+    Implied,
+    RevokeAppOp,
+    SetColumnStorageOp,
+    SetStorageParametersOp,
+    Target,
+)
+
+NAME: Final = "focal_data.autogenerate"
+
+PLUGINS: Final = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", NAME)
+"""Alembic's own, CHECKs by their names, and ours."""
+
+
+def setup(plugin: Plugin) -> None:
+    """What Alembic calls to enable the plugin."""
+    plugin.add_autogenerate_comparator(_compare, "schema", priority=DispatchPriority.LAST)
+
+
+def register() -> None:
+    """Make the plugin known to Alembic; once is enough."""
+    try:
+        Plugin.setup_plugin_from_module(sys.modules[__name__], NAME)
+    except ValueError:
+        return  # it is known
+
+
+def _compare(
+    context: AutogenContext, upgrade: ops.UpgradeOps, schemas: set[str | None]
+) -> PriorityDispatchResult:
+    tables = [
+        table for table in context.sorted_tables if context.run_object_filters(table, table.name, "table", False, None)
+    ]
+    _refuse_schemas(tables)
+    target = Target.of(context.migration_context)
+    assert context.connection is not None
+    catalogue = read_catalogue(context.connection, role=target.role, keeper=target.keeper)
+    first = not context.migration_context.get_current_heads()
+
+    drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
+    rest = [_without_info(op) for op in upgrade.ops if not isinstance(op, ops.DropTableOp)]
+    upgrade.ops = [
+        *prerequisites(tables, catalogue, first=first),
+        *rest,
+        *(op for table in tables for op in changes(table, catalogue, target)),
+        *(Implied(op) for drop in drops for op in belongings(drop.table_name, catalogue)),
+        *_children_first(drops),
+    ]
+    return PriorityDispatchResult.CONTINUE
+
+
+def prerequisites(tables: list[Table], catalogue: Catalogue, *, first: bool) -> Iterator[FocalOperation]:
+    """The extension and the role, where they are missing; the first revision makes sure of both on every server."""
+    if any(_holds_vectors(column) for table in tables for column in table.columns) and (
+        first or catalogue.extension_version is None
+    ):
+        yield CreateVectorExtensionOp()
+    if tables and (first or not catalogue.role_is_ready):
+        yield CreateAppRoleOp()
+
+
+def changes(table: Table, catalogue: Catalogue, target: Target) -> Iterator[FocalOperation]:
+    """What it takes to make ``table`` as promised."""
+    state = catalogue.tables.get(table.name)
+    made_here = state is None
+    state = state or TableState()
+    for op in [*_isolation(table, state, target), *_grants(table, state), *_parameters(table, state)]:
+        yield op.with_table() if made_here else op
+    yield from _storage(table, state)
+
+
+def belongings(name: str, catalogue: Catalogue) -> Iterator[FocalOperation]:
+    """What goes with a table that is dropped, and must come back with it."""
+    state = catalogue.tables[name]
+    if state.access and state.access.policy:
+        yield CreateTenantPolicyOp(name)
+    if state.access and state.access.grants:
+        yield GrantAppOp(name, _in_order(state.access.grants))
+    if state.parameters:
+        yield SetStorageParametersOp(name, dict(state.parameters), existing=dict.fromkeys(state.parameters))
+    for column in state.storage:
+        if (storage := state.storage_of(column)) != DEFAULT:
+            yield SetColumnStorageOp(name, column, storage, existing=DEFAULT)
+
+
+def _isolation(table: Table, state: TableState, target: Target) -> Iterator[FocalOperation]:
+    access = state.access
+    if promised(table).isolated:
+        if not (access and access.isolated and access.keeper == target.keeper):
+            yield CreateTenantPolicyOp(table.name)
+    elif access and access.policy:
+        yield DropTenantPolicyOp(table.name)
+
+
+def _grants(table: Table, state: TableState) -> Iterator[FocalOperation]:
+    wanted = promised(table).grants
+    granted = state.access.grants if state.access else frozenset()
+    by_column = state.access.column_grants if state.access else frozenset()
+    if missing := wanted - granted:
+        yield GrantAppOp(table.name, _in_order(missing))
+    if excess := (granted | by_column) - wanted:
+        yield RevokeAppOp(table.name, _in_order(excess))
+
+
+def _parameters(table: Table, state: TableState) -> Iterator[FocalOperation]:
+    wanted = {name: str(value) for name, value in table.info.get("storage_parameters", {}).items()}
+    names = sorted(
+        name for name in wanted.keys() | state.parameters.keys() if wanted.get(name) != state.parameters.get(name)
+    )
+    if names:
+        yield SetStorageParametersOp(
+            table.name,
+            {name: wanted.get(name) for name in names},
+            existing={name: state.parameters.get(name) for name in names},
+        )
+
+
+def _storage(table: Table, state: TableState) -> Iterator[FocalOperation]:
+    for column in table.columns:
+        wanted, existing = column.info.get("storage", DEFAULT).upper(), state.storage_of(column.name)
+        _, default = state.storage.get(column.name, (DEFAULT, DEFAULT))
+        if wanted not in (existing, default if existing == DEFAULT else existing):
+            op = SetColumnStorageOp(table.name, column.name, wanted, existing=existing)
+            yield op if column.name in state.storage else op.with_table()
+
+
+def _children_first(drops: list[ops.DropTableOp]) -> list[MigrateOperation]:
+    """Tables after those that refer to them; Alembic drops them in any order."""
+    by_name = {drop.table_name: drop for drop in drops}
+    sorter = TopologicalSorter({name: set[str]() for name in sorted(by_name)})
+    for name, drop in by_name.items():
+        for key in drop.to_table().foreign_key_constraints:
+            referred = key.elements[0].target_fullname.rpartition(".")[0]
+            if referred in by_name and referred != name:
+                sorter.add(referred, name)
+    try:
+        return [by_name[name] for name in sorter.static_order()]
+    except CycleError:
+        return list(drops)
+
+
+def _without_info(op: MigrateOperation) -> MigrateOperation:
+    """What a table's ``info`` says is written as operations; Alembic would repeat it as an argument."""
+    if isinstance(op, ops.CreateTableOp):
+        op.info = {}
+    return op
+
+
+def _holds_vectors(column: Column[object]) -> bool:
+    return isinstance(column.type, HALFVEC | SPARSEVEC | VECTOR)
+
+
+def _in_order(privileges: frozenset[str]) -> list[str]:
+    usual = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    return [p for p in usual if p in privileges] + sorted(privileges.difference(usual))
+
+
+def _refuse_schemas(tables: list[Table]) -> None:
+    for table in tables:
+        if table.schema is not None:
+            raise UsageError(f"table {table.name} names a schema: ours lie in the one that the search path names")

@@ -1,0 +1,154 @@
+"""All of ``env.py``: ``run()`` is what it calls, with the tables to compare and the version table to keep.
+
+Alembic must see an untouched connection: after any statement it takes the transaction for somebody else's, and nothing of
+what it does is committed. So nothing is asked here before ``context.configure``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import cache
+from logging.config import fileConfig
+from typing import Any, Final
+
+from alembic import context
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, MetaData
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from focal_data.errors import FocalDataError, UsageError
+from focal_data.migration.autogenerate import PLUGINS, register
+from focal_data.migration.catalogue import read_access
+from focal_data.migration.connection import connected, migration_engine, migration_lock
+from focal_data.migration.operations import services_of
+from focal_data.migration.rendering import render_item
+from focal_data.settings import Settings, postgresql_url
+from focal_data.tables import metadata as our_metadata
+
+VERSION_TABLE: Final = "focal_data_version"
+"""Where the database keeps its revision; ``alembic_version`` is usually the application's own."""
+
+
+def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE) -> None:
+    """Run what the command in progress asks for, online or offline.
+
+    Uses ``config.attributes["connection"]`` where there is one (a caller inside an event loop must give it), or else
+    connects to ``sqlalchemy.url`` or, where that is not set, to the owner's URL of the settings.
+    """
+    config = context.config
+    _log_as_configured(config)
+    try:
+        options = _options(config, metadata, version_table)
+        if context.is_offline_mode():
+            _offline(options)
+        elif (connection := config.attributes.get("connection")) is not None:
+            migrate(connection, options)
+        else:
+            _online(_url(config), options)
+    except FocalDataError as error:
+        if config.cmd_opts is None:
+            raise
+        raise CommandError(str(error)) from error  # the command line shows a sentence, not a traceback
+
+
+def configuration(metadata: MetaData, *, version_table: str, role: str, login: str | None) -> dict[str, Any]:
+    """What Alembic must know to compare and to migrate."""
+    register()
+    return {
+        "target_metadata": metadata,
+        "version_table": version_table,
+        "transaction_per_migration": True,
+        "compare_type": True,
+        "compare_server_default": True,
+        "render_item": render_item,
+        "autogenerate_plugins": list(PLUGINS),
+        "on_version_apply": [_drop_version_table_at_base],
+        "app_role": role,
+        "service_login": login,
+    }
+
+
+def migrate(connection: Connection, options: dict[str, Any]) -> None:
+    """Run the command in progress on ``connection``."""
+    context.configure(connection=connection, **options, include_name=name_filter(connection, options))
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[str | None, str, Any], bool]:
+    """Which tables of the database are ours to compare: those of the metadata, and those that our revisions made."""
+    metadata, keeper = options["target_metadata"], options["version_table"]
+
+    @cache
+    def kept() -> set[str]:
+        access = read_access(connection, options["app_role"])
+        return {name for name, table in access.items() if table.keeper == keeper}
+
+    def include(name: str | None, kind: str, parents: object) -> bool:
+        return kind != "table" or name in metadata.tables or name in kept()
+
+    return include
+
+
+def _options(config: Config, metadata: MetaData, version_table: str) -> dict[str, Any]:
+    role, login = config.attributes.get("app_role"), config.attributes.get("service_login")
+    if role is None:
+        role, login = services_of(Settings.load())
+    return configuration(metadata, version_table=version_table, role=role, login=login)
+
+
+def _url(config: Config) -> URL:
+    text = config.get_main_option("sqlalchemy.url")
+    return postgresql_url(text) if text else Settings.load().owner_url()
+
+
+def _offline(options: dict[str, Any]) -> None:
+    context.configure(
+        dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **options
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _online(url: URL, options: dict[str, Any]) -> None:
+    if asyncio._get_running_loop() is not None:
+        raise UsageError('inside an event loop, pass config.attributes["connection"], or use focal_data.migration.runner')
+    asyncio.run(_migrate_alone(migration_engine(url), options))
+
+
+async def _migrate_alone(engine: AsyncEngine, options: dict[str, Any]) -> None:
+    try:
+        if not _changes_database():
+            await _migrate_on(engine, options)
+            return
+        async with migration_lock(engine, options["version_table"]):
+            await _migrate_on(engine, options)
+    finally:
+        await engine.dispose()
+
+
+async def _migrate_on(engine: AsyncEngine, options: dict[str, Any]) -> None:
+    async with connected(engine) as connection:
+        await connection.run_sync(migrate, options)
+
+
+def _changes_database() -> bool:
+    """Whether the command in progress has a destination: upgrade, downgrade and stamp do."""
+    try:
+        context.get_revision_argument()
+    except KeyError:
+        return False
+    return True
+
+
+def _drop_version_table_at_base(*, ctx: MigrationContext, heads: set[str], **_: object) -> None:
+    if not heads:
+        ctx.execute(f"DROP TABLE {ctx.version_table}")
+
+
+def _log_as_configured(config: Config) -> None:
+    if config.cmd_opts is not None and config.config_file_name is not None:
+        fileConfig(config.config_file_name, disable_existing_loggers=False)

@@ -1,0 +1,238 @@
+"""Transactions: what they cost, how they end, and what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+from sqlalchemy import bindparam, func, select, text
+
+from focal_data.database.engine import Database
+from focal_data.database.scope import RETRIES, TenantScope, Transaction
+from focal_data.database.statement import Statement
+from focal_data.domain.config import Agent
+from focal_data.errors import (
+    DriverError,
+    DuplicateError,
+    Outcome,
+    RetryableError,
+    StoreConnectionError,
+    StoreError,
+    StoreTimeoutError,
+    UsageError,
+)
+from focal_data.repositories.agents import AgentRepository
+
+if TYPE_CHECKING:
+    from conftest import Wire
+
+SLEEP = Statement(select(func.pg_sleep(bindparam("seconds"))))
+WHO = Statement(text("SELECT current_user::text AS role, current_setting('focal.tenant_id', true) AS tenant"))
+
+
+async def test_a_single_read_takes_three_round_trips(scope: TenantScope, wire: Wire) -> None:
+    """BEGIN with the tenant, the statement, COMMIT."""
+    agents = AgentRepository(scope)
+    agent = await agents.add(Agent(name="Ada"))
+    await agents.get(agent.id)  # connects, and prepares the statement
+    before = wire.round_trips
+    await agents.get(agent.id)
+    assert 3 == wire.round_trips - before
+
+
+async def test_a_transaction_of_n_statements_takes_n_and_two_round_trips(
+    scope: TenantScope, wire: Wire
+) -> None:
+    """Five store calls in one transaction are seven messages."""
+    agent = await AgentRepository(scope).add(Agent(name="Ada"))
+    await AgentRepository(scope).get(agent.id)
+    before = wire.round_trips
+    async with scope.transaction() as tx:
+        for _ in range(5):
+            await AgentRepository(tx).get(agent.id)
+    assert 7 == wire.round_trips - before
+
+
+async def test_a_custom_plan_costs_no_round_trip(scope: TenantScope, wire: Wire) -> None:
+    """The plan mode of a vector search travels with BEGIN, too."""
+    await scope.fetch(WHO, {}, custom_plan=True)
+    before = wire.round_trips
+    await scope.fetch(WHO, {}, custom_plan=True)
+    assert 3 == wire.round_trips - before
+
+
+async def test_statements_run_as_the_application_role_of_the_tenant(scope: TenantScope) -> None:
+    """Every transaction has the role and the tenant."""
+    row = await scope.fetch_row(WHO, {})
+    assert {"role": "focal_app", "tenant": str(scope.tenant_id)} == dict(row or {})
+
+
+async def test_a_tenant_does_not_stay_on_the_connection(scope: TenantScope, database: Database) -> None:
+    """After a transaction the connection has no tenant."""
+    await scope.fetch_row(WHO, {})
+    connection = await database.lease()
+    tenant = await connection.fetchval("SELECT current_setting('focal.tenant_id', true)")
+    database.give_back(connection, clean=True)
+    assert "" == tenant
+
+
+async def test_a_block_that_raises_writes_nothing(scope: TenantScope) -> None:
+    """An error inside the block rolls back what was written before it."""
+    agent = Agent(name="Ada")
+    with pytest.raises(ZeroDivisionError):
+        async with scope.transaction() as tx:
+            await AgentRepository(tx).add(agent)
+            _ = 1 / 0
+    assert await AgentRepository(scope).get(agent.id) is None
+
+
+async def test_a_swallowed_error_is_told_at_the_end(scope: TenantScope) -> None:
+    """PostgreSQL answers COMMIT with ROLLBACK after a failed statement; that is no success."""
+    agents = AgentRepository(scope)
+    await agents.add(Agent(name="Ada"))
+    with pytest.raises(StoreError, match="nothing was written"):
+        async with scope.transaction() as tx:
+            with pytest.raises(DuplicateError):
+                await AgentRepository(tx).add(Agent(name="Ada"))
+
+
+async def test_the_tenants_own_stores_are_refused_inside_a_transaction(scope: TenantScope) -> None:
+    """They would wait for a second connection."""
+    async with scope.transaction():
+        with pytest.raises(UsageError, match="tx"):
+            await AgentRepository(scope).count()
+
+
+async def test_another_task_may_use_the_tenants_stores_meanwhile(scope: TenantScope) -> None:
+    """A transaction belongs to its task alone."""
+    async with scope.transaction():
+        assert 0 == await asyncio.create_task(AgentRepository(scope).count())
+
+
+async def test_a_transaction_that_is_over_can_not_be_used(scope: TenantScope) -> None:
+    """Nor what was made from it."""
+    async with scope.transaction() as tx:
+        agents = AgentRepository(tx)
+    with pytest.raises(UsageError):
+        await agents.count()
+
+
+@pytest.mark.parametrize("tenant_id", [UUID(int=0), "b2f1", None])
+async def test_what_is_no_tenant_is_refused(database: Database, tenant_id: object) -> None:
+    """The nil UUID, and what is no UUID."""
+    with pytest.raises(UsageError):
+        TenantScope(database, tenant_id)  # type: ignore[arg-type]
+
+
+async def test_a_full_pool_is_a_timeout_that_names_the_settings(
+    scope: TenantScope, database: Database
+) -> None:
+    """Waiting for a connection ends after the pool's time-out, with nothing applied."""
+    held = [await database.lease(), await database.lease()]
+    with pytest.raises(StoreTimeoutError, match="FOCAL_DATA_POOL_SIZE") as caught:
+        await AgentRepository(scope).count()
+    for connection in held:
+        database.give_back(connection, clean=True)
+    assert Outcome.NOT_APPLIED is caught.value.outcome
+
+
+async def test_a_hundred_tasks_share_two_connections(scope: TenantScope) -> None:
+    """Each gets its turn."""
+    counts = await asyncio.gather(*(AgentRepository(scope).count() for _ in range(100)))
+    assert [0] * 100 == counts
+
+
+async def test_a_statement_that_takes_too_long_is_a_timeout(scope: TenantScope) -> None:
+    """The server ends it, and nothing was applied."""
+    with pytest.raises(StoreTimeoutError) as caught:
+        await scope.fetch(SLEEP, {"seconds": 30.0})
+    assert Outcome.NOT_APPLIED is caught.value.outcome
+
+
+async def test_a_cancelled_task_gives_its_connection_back(scope: TenantScope, database: Database) -> None:
+    """Both connections are free again after their tasks were cancelled in mid-statement."""
+    tasks = [asyncio.create_task(scope.fetch(SLEEP, {"seconds": 30.0})) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert [0, 0] == await asyncio.gather(*(AgentRepository(scope).count() for _ in range(2)))
+    assert {} == database.transactions
+
+
+async def test_a_connection_lost_in_a_statement_applied_nothing(scope: TenantScope, wire: Wire) -> None:
+    """The error says so, and the next call works."""
+    agents = AgentRepository(scope)
+    await agents.count()
+    wire.cut_before = b"focal_lost"
+    with pytest.raises(StoreConnectionError) as caught:
+        await agents.add(Agent(name="focal_lost"))
+    wire.cut_before = None
+    assert Outcome.NOT_APPLIED is caught.value.outcome
+    assert 0 == await agents.count()
+
+
+async def test_a_connection_lost_while_committing_has_an_unknown_outcome(
+    scope: TenantScope, wire: Wire
+) -> None:
+    """Here the commit arrived and its answer did not: the row is there."""
+    agents = AgentRepository(scope)
+    await agents.count()
+    wire.cut_after = b"COMMIT"
+    with pytest.raises(StoreConnectionError) as caught:
+        await agents.add(Agent(name="Ada"))
+    wire.cut_after = None
+    assert Outcome.UNKNOWN is caught.value.outcome
+    assert 1 == await agents.count()
+
+
+async def test_a_connection_lost_while_idle_is_not_noticed(scope: TenantScope, wire: Wire) -> None:
+    """The next call takes a new one."""
+    agents = AgentRepository(scope)
+    await agents.count()
+    wire.cut()
+    assert 0 == await agents.count()
+
+
+async def test_a_deadlock_is_retried(scope: TenantScope) -> None:
+    """Work that was the victim is run again from the start."""
+    attempts = 0
+
+    async def work(tx: Transaction) -> int:
+        nonlocal attempts
+        attempts += 1
+        if attempts < RETRIES:
+            raise RetryableError("a deadlock")
+        return await AgentRepository(tx).count()
+
+    assert 0 == await scope.run(work)
+    assert RETRIES == attempts
+
+
+async def test_a_deadlock_that_goes_on_is_told(scope: TenantScope) -> None:
+    """After the retries the error comes through."""
+    attempts = 0
+
+    async def work(_: Transaction) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise RetryableError("a deadlock")
+
+    with pytest.raises(RetryableError):
+        await scope.run(work)
+    assert RETRIES + 1 == attempts
+
+
+async def test_the_drivers_error_is_not_chained(scope: TenantScope) -> None:
+    """What caused an error is a stand-in without the driver's text, which quotes the row."""
+    agents = AgentRepository(scope)
+    await agents.add(Agent(name="a secret"))
+    with pytest.raises(DuplicateError) as caught:
+        await agents.add(Agent(name="a secret"))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "a secret" not in str(error)
+        assert isinstance(error, DuplicateError | DriverError)
+        error = error.__cause__ or error.__context__
