@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
@@ -23,3 +24,10 @@ def given(filters: ValueObject | None) -> dict[str, Any]:
 def chosen(conditions: Conditions, names: Collection[str]) -> list[ColumnElement[bool]]:
     """The conditions for ``names``, in the order in which they are declared, so that equal shapes have equal text."""
     return [condition for name, condition in conditions.items() if name in names]
+
+
+def of_agent(agent_id: UUID, filters: ValueObject | None) -> dict[str, Any]:
+    """``given`` for a search among one agent's: filters that name another agent as well are ``only_agent_id``."""
+    asked = given(filters)
+    other = asked.pop("agent_id", agent_id)
+    return {**asked, "agent_id": agent_id} | ({} if other == agent_id else {"only_agent_id": other})

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Float, bindparam
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Scored
@@ -25,11 +26,17 @@ E = TypeVar("E", bound=ValueObject)
 def nearest(repository: type[TenantRepository[Any, Any]], *conditions: ColumnElement[bool]) -> Statement:
     """This tenant's rows of the query's model under ``conditions``, nearest to ``query`` first, then by id."""
     c = repository.c
-    distance = c.embedding.op("<=>", return_type=Float)(bindparam("query", type_=HalfVector()))
     rows = repository.rows(c.embedding_model == bindparam("model"), *conditions)
     return Statement(
-        rows.add_columns(distance.label("distance")).order_by(distance, c.id).limit(bindparam("limit"))
+        rows.add_columns(distance(c).label("distance")).order_by("distance", c.id).limit(bindparam("limit"))
     )
+
+
+def distance(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[float]:
+    """The cosine distance of ``columns.embedding`` from ``query``, 0 to 2."""
+    cosine = columns.embedding.op("<=>", return_type=Float)
+    measured: ColumnElement[float] = cosine(bindparam("query", type_=HalfVector()))
+    return measured
 
 
 async def search(
@@ -43,8 +50,8 @@ async def search(
 ) -> list[Scored[E]]:
     """The hits of ``statement``, made by ``nearest``: exact cosine similarity as the score, best first."""
     threshold = checked_min_score(min_score)
-    bound = {**values, "query": _stored(query), "model": query.model, "limit": checked_limit(limit)}
-    rows = await repository.raw(statement, bound, custom_plan=True)
+    parameters = {**values, **bound(query), "limit": checked_limit(limit)}
+    rows = await repository.raw(statement, parameters, custom_plan=True)
     hits = [(dict(row), 1.0 - row["distance"]) for row in rows]
     return [_scored(repository, row, score) for row, score in hits if threshold is None or score >= threshold]
 
@@ -54,8 +61,9 @@ def _scored(repository: TenantRepository[Any, E], row: dict[str, Any], score: fl
     return Scored(repository.mapper.from_row(row), score)
 
 
-def _stored(query: Embedding) -> Embedding:
+def bound(query: Embedding) -> dict[str, Any]:
+    """What a statement with ``distance`` binds: ``query``, at the precision of the stored ones, and ``model``."""
     try:
-        return query.rounded()
+        return {"query": query.rounded(), "model": query.model}
     except ValueError as error:
         raise InvalidDataError("query", str(error)) from None

@@ -1,0 +1,42 @@
+"""Reciprocal-rank fusion of two searches: Cormack, Clarke and Büttcher, SIGIR 2009."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import CTE, ColumnElement, Float, Select, bindparam, cast, func, literal, select
+
+SMOOTHING: Final = 60
+"""The constant k of the paper: a hit counts 1 / (k + its rank), in each leg that has it."""
+
+
+def depth(limit: int) -> int:
+    """How many hits of each leg to fuse: what lies deeper in both can't be among the first ``limit``.
+
+    Two ranks beyond that count less than 2 / (2k + 2·limit), which is what the last of one leg's first ``limit`` counts.
+    """
+    return SMOOTHING + 2 * limit
+
+
+def ranked(hits: Select[Any], name: str) -> CTE:
+    """The leg ``hits``, of ``id`` and ``order``, with the ``place`` of each: from 1, the lowest order first, then by id."""
+    leg = hits.subquery(f"{name}_hits")
+    place = func.row_number().over(order_by=(leg.c.order, leg.c.id))
+    # lint: allow unscoped-statement because it reads what a scoped statement has found
+    return select(leg.c.id, place.label("place")).cte(name)
+
+
+def best(by_vector: CTE, by_text: CTE) -> CTE:
+    """The first ``limit`` of both legs, then by id: ``score``, and the place in each leg, ``NULL`` where it has none."""
+    hit = func.coalesce(by_vector.c.id, by_text.c.id).label("id")
+    score = (_share(by_vector) + _share(by_text)).label("score")
+    places = (by_vector.c.place.label("vector_rank"), by_text.c.place.label("text_rank"))
+    legs = by_vector.join(by_text, by_vector.c.id == by_text.c.id, full=True)
+    # lint: allow unscoped-statement because it reads what scoped statements have found
+    hits = select(hit, score, *places).select_from(legs)
+    return hits.order_by(score.desc(), hit).limit(bindparam("limit")).cte("hits")
+
+
+def _share(leg: CTE) -> ColumnElement[float]:
+    share = literal(1.0, Float()) / cast(leg.c.place + SMOOTHING, Float())
+    return func.coalesce(share, literal(0.0, Float()), type_=Float())

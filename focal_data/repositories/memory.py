@@ -1,0 +1,323 @@
+"""What an agent remembers, in PostgreSQL: episodes and how they are searched, and the store composed with the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Final
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import CTE, Float, Select, Text, bindparam, delete, func, select
+
+from focal_data.database.scope import HasScope, Row, Scope, Transaction
+from focal_data.database.statement import Statement
+from focal_data.domain.answers import Page, Scored
+from focal_data.domain.base import ExternalId
+from focal_data.domain.embedding import Embedding
+from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
+from focal_data.domain.memory import (
+    Direction,
+    Entity,
+    Episode,
+    GroupDeletion,
+    Language,
+    Relationship,
+    Traversal,
+)
+from focal_data.errors import InvalidDataError
+from focal_data.repositories import fusion, paging, text, vector
+from focal_data.repositories.base import TenantRepository, any_of
+from focal_data.repositories.filtering import Conditions, chosen, given, of_agent
+from focal_data.repositories.graph import EntityRepository, RelationshipRepository
+from focal_data.repositories.traversal import traverse
+from focal_data.repositories.versions import valid
+from focal_data.stores.base import checked_limit
+from focal_data.stores.memory import MemoryStore
+from focal_data.tables.columns import utc
+from focal_data.tables.memory import EpisodeTable
+
+_LANGUAGES: Final = {"languages": list(Language)}
+_GROUP_ID: Final[TypeAdapter[str]] = TypeAdapter(ExternalId)
+
+
+class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
+    """Episodes, and the searches among them."""
+
+    async def page(self, filters: EpisodeFilter | None, limit: int, cursor: str | None) -> Page[Episode]:
+        """One page, the last to occur first, then by id downwards."""
+        asked, key = given(filters), (self.c.occurred_at, self.c.id)
+        values = asked | {"limit": checked_limit(limit) + 1}
+        if cursor is not None:
+            values |= paging.place(cursor, key)
+        found = await self.all(self._page(frozenset(asked), cursor is not None), values)
+        return paging.page(found, limit, key)
+
+    async def nearest(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        filters: EpisodeFilter | None,
+        *,
+        limit: int,
+        min_score: float | None,
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes nearest to ``query``, nearest first, then by id."""
+        asked = of_agent(agent_id, filters)
+        statement = self._nearest(frozenset(asked))
+        return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
+
+    async def matching(
+        self, agent_id: UUID, query: str, filters: EpisodeFilter | None, *, limit: int, highlight: bool
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes that hold what ``query`` asks for, by ``ts_rank``, then by id; see ``text.harmless``."""
+        asked = of_agent(agent_id, filters)
+        values = {"text": text.harmless(query, "query"), "limit": checked_limit(limit)}
+        statement = self._matching(frozenset(asked), bool(highlight))
+        rows = await self.raw(statement, _LANGUAGES | asked | values, custom_plan=True)
+        return [self._scored(row) for row in rows]
+
+    async def fused(
+        self, agent_id: UUID, words: str, query: Embedding, filters: EpisodeFilter | None, *, limit: int
+    ) -> list[Scored[Episode]]:
+        """Both searches in one statement, fused by reciprocal rank; see ``fusion``."""
+        asked = of_agent(agent_id, filters)
+        values = {
+            "text": text.harmless(words, "text"),
+            **vector.bound(query),
+            "limit": checked_limit(limit),
+            "depth": fusion.depth(limit),
+        }
+        rows = await self.raw(self._fused(frozenset(asked)), _LANGUAGES | asked | values, custom_plan=True)
+        return [self._scored(row) for row in rows]
+
+    async def erase(self, group_id: str) -> int:
+        """Remove those of the group; how many."""
+        return await self._execute(self._erase(), {"group_id": group_id})
+
+    def _scored(self, row: Row) -> Scored[Episode]:
+        values = dict(row)
+        extras = {name: values.pop(name) for name in _EXTRAS if name in values}
+        return Scored(self.mapper.from_row(values), **extras)
+
+    @classmethod
+    def conditions(cls) -> Conditions:
+        """What each field of ``EpisodeFilter`` asks for."""
+        c = cls.c
+        return {
+            "agent_id": c.agent_id == bindparam("agent_id"),
+            "only_agent_id": c.agent_id == bindparam("only_agent_id"),
+            "customer_profile_id": c.customer_profile_id == bindparam("customer_profile_id"),
+            "group_id": c.group_id == bindparam("group_id"),
+            "session_id": c.session_id == bindparam("session_id"),
+            "content_types": c.content_type == any_of("content_types", Text()),
+            "sources": c.source == any_of("sources", Text()),
+            "languages": c.language == any_of("languages", Text()),
+            "occurred_from": c.occurred_at >= bindparam("occurred_from", type_=utc()),
+            "occurred_to": c.occurred_at < bindparam("occurred_to", type_=utc()),
+            "as_of": valid(c),
+            "min_importance": c.importance >= bindparam("min_importance", type_=Float()),
+        }
+
+    @classmethod
+    @cache
+    def _page(cls, asked: frozenset[str], further: bool) -> Statement:
+        key = (cls.c.occurred_at, cls.c.id)
+        rows = cls.rows(*chosen(cls.conditions(), asked))
+        if further:
+            rows = rows.where(paging.after(key, descending=True))
+        return Statement(rows.order_by(*(column.desc() for column in key)).limit(bindparam("limit")))
+
+    @classmethod
+    @cache
+    def _nearest(cls, asked: frozenset[str]) -> Statement:
+        return vector.nearest(cls, *chosen(cls.conditions(), asked))
+
+    @classmethod
+    @cache
+    def _matching(cls, asked: frozenset[str], highlight: bool) -> Statement:
+        queries = text.parsed()
+        hits = cls._by_text(queries, asked, "limit").cte("hits")
+        rows = cls.rows(cls.c.id == hits.c.id).add_columns((-hits.c.order).label("score"))
+        if highlight:
+            rows = rows.where(cls.c.language == queries.c.language)
+            rows = rows.add_columns(text.snippet(cls.c, queries).label("snippet"))
+        return Statement(rows.order_by(hits.c.order, cls.c.id))
+
+    @classmethod
+    @cache
+    def _fused(cls, asked: frozenset[str]) -> Statement:
+        by_vector = fusion.ranked(cls._by_vector(asked, "depth"), "by_vector")
+        by_text = fusion.ranked(cls._by_text(text.parsed(), asked, "depth"), "by_text")
+        hits = fusion.best(by_vector, by_text)
+        return Statement(
+            cls.rows(cls.c.id == hits.c.id)
+            .add_columns(hits.c.score, hits.c.vector_rank, hits.c.text_rank)
+            .order_by(hits.c.score.desc(), cls.c.id)
+        )
+
+    @classmethod
+    def _by_vector(cls, asked: frozenset[str], limit: str) -> Select[tuple[UUID, float]]:
+        """The ids of the nearest ``limit``, the lowest ``order`` first."""
+        order = vector.distance(cls.c).label("order")
+        conditions = (cls.c.embedding_model == bindparam("model"), *chosen(cls.conditions(), asked))
+        hits = select(cls.c.id, order).where(*cls.scoped(), *conditions)
+        return hits.order_by(order, cls.c.id).limit(bindparam(limit))
+
+    @classmethod
+    def _by_text(cls, queries: CTE, asked: frozenset[str], limit: str) -> Select[tuple[UUID, float]]:
+        """The ids of the ``limit`` that match best, the lowest ``order`` first."""
+        order = (-func.ts_rank(cls.c.content_tsv, queries.c.query, type_=Float())).label("order")
+        conditions = (*text.matches(cls.c, queries), *chosen(cls.conditions(), asked))
+        hits = select(cls.c.id, order).where(*cls.scoped(), *conditions)
+        return hits.order_by(order, cls.c.id).limit(bindparam(limit))
+
+    @classmethod
+    @cache
+    def _erase(cls) -> Statement:
+        group = cls.c.group_id == bindparam("group_id")
+        return Statement(delete(cls.table).where(*cls.scoped(), group))
+
+
+_EXTRAS: Final = ("score", "vector_rank", "text_rank", "snippet")
+
+
+class PostgresMemoryStore(MemoryStore):
+    """Made from a tenant, where each call is a transaction of its own, or from a unit of work, which each call joins."""
+
+    def __init__(self, source: HasScope | Scope) -> None:
+        self._scope: Scope = source.scope if hasattr(source, "scope") else source
+        self._episodes = EpisodeRepository(source)
+        self._entities = EntityRepository(source)
+        self._relationships = RelationshipRepository(source)
+
+    async def add_episode(self, episode: Episode) -> Episode:
+        return await self._episodes.add(episode)
+
+    async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
+        return await self._episodes.add_many(episodes)
+
+    async def get_episode(self, episode_id: UUID) -> Episode | None:
+        return await self._episodes.get(episode_id)
+
+    async def get_episodes(
+        self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Episode]:
+        return await self._episodes.page(filters, limit, cursor)
+
+    async def delete_episode(self, episode_id: UUID) -> bool:
+        return await self._episodes.delete(episode_id)
+
+    async def vector_search_episodes(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+
+    async def text_search_episodes(
+        self,
+        agent_id: UUID,
+        query: str,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        highlight: bool = False,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.matching(agent_id, query, filters, limit=limit, highlight=highlight)
+
+    async def hybrid_search_episodes(
+        self,
+        agent_id: UUID,
+        text: str,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.fused(agent_id, text, query, filters, limit=limit)
+
+    async def add_entity(self, entity: Entity) -> Entity:
+        return await self._entities.add(entity)
+
+    async def get_entity(
+        self, entity_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Entity | None:
+        return await self._entities.at(entity_id, as_of=as_of, known_at=known_at)
+
+    async def get_entities(
+        self, filters: EntityFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Entity]:
+        return await self._entities.page(filters, limit, cursor)
+
+    async def update_entity(self, entity: Entity) -> Entity:
+        return await self._entities.update(entity)
+
+    async def delete_entity(self, entity_id: UUID) -> bool:
+        return await self._entities.delete(entity_id)
+
+    async def vector_search_entities(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EntityFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Entity]]:
+        return await self._entities.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+
+    async def add_relationship(self, relationship: Relationship) -> Relationship:
+        return await self._relationships.add(relationship)
+
+    async def get_relationship(
+        self, relationship_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Relationship | None:
+        return await self._relationships.at(relationship_id, as_of=as_of, known_at=known_at)
+
+    async def get_relationships(
+        self, filters: RelationshipFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Relationship]:
+        return await self._relationships.page(filters, limit, cursor)
+
+    async def update_relationship(self, relationship: Relationship) -> Relationship:
+        return await self._relationships.update(relationship)
+
+    async def delete_relationship(self, relationship_id: UUID) -> bool:
+        return await self._relationships.delete(relationship_id)
+
+    async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
+        return await self._relationships.replace(relationship_id, successor)
+
+    async def traverse_from_entities(
+        self,
+        entity_ids: Sequence[UUID],
+        *,
+        filters: RelationshipFilter | None = None,
+        direction: Direction = Direction.BOTH,
+        max_depth: int = 2,
+        limit: int = 100,
+    ) -> list[Traversal]:
+        return await traverse(
+            self._entities, entity_ids, filters, direction=direction, max_depth=max_depth, limit=limit
+        )
+
+    async def delete_by_group(self, group_id: str) -> GroupDeletion:
+        try:
+            group = _GROUP_ID.validate_python(group_id)
+        except ValidationError:
+            raise InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL") from None
+
+        async def work(tx: Transaction) -> GroupDeletion:
+            entities, relationships = EntityRepository(tx), RelationshipRepository(tx)
+            episodes = await EpisodeRepository(tx).erase(group)
+            ids = await entities.ids_of_group(group)
+            ended = await relationships.erase(group, ids)
+            return GroupDeletion(episodes, await entities.erase(group, ids), ended)
+
+        return await self._scope.run(work)

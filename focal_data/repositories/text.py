@@ -1,0 +1,63 @@
+"""Full-text search: any string made a harmless query, and read once for each language instead of once for each row."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from sqlalchemy import CTE, ColumnElement, Text, bindparam, cast, func, select
+from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from focal_data.errors import InvalidDataError
+
+MAX_BYTES: Final = 1024
+MAX_WORDS: Final = 32
+
+SNIPPET_CHARACTERS: Final = 2000
+"""How much of a content a snippet is looked for in; one of 9 KB would take fifteen times as long."""
+
+_DASHES: Final = re.compile(r"-[-\s!&|()]*-")
+"""What PostgreSQL reads as a negation of a negation; more than 32 of them overflow its stack."""
+
+
+def harmless(query: str, field: str) -> str:
+    """``query`` at a cost that is bounded: NUL and lone surrogates gone, runs of dashes made one, and the rest cut off
+    after ``MAX_WORDS`` words and ``MAX_BYTES`` bytes of UTF-8. What is no text is ``InvalidDataError(field)``.
+    """
+    if not isinstance(query, str):
+        raise InvalidDataError(field, "must be text")
+    head = query[: MAX_BYTES * 16].replace("\0", " ")  # spaces may be many
+    words = _DASHES.sub("-", head).split()
+    return " ".join(words[:MAX_WORDS]).encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
+
+
+def parsed() -> CTE:
+    """``text`` as each of ``languages`` reads it: columns ``language`` and ``query``."""
+    language = func.unnest(bindparam("languages", type_=ARRAY(Text()))).column_valued("language")
+    query = func.websearch_to_tsquery(cast(language, REGCONFIG), bindparam("text", type_=Text()))
+    # lint: allow unscoped-statement because it reads no table
+    return select(language, query.label("query")).cte("parsed").prefix_with("MATERIALIZED")
+
+
+def matches(columns: ReadOnlyColumnCollection[str, Any], queries: CTE) -> list[ColumnElement[bool]]:
+    """The rows that hold what the query of their language asks for.
+
+    One that words alone can't satisfy (of stop words or negations only, or with one of them as an alternative) finds nothing,
+    as ``querytree`` tells.
+    """
+    return [
+        columns.language == queries.c.language,
+        func.querytree(queries.c.query) != "",
+        func.querytree(queries.c.query) != "T",
+        columns.content_tsv.bool_op("@@")(queries.c.query),
+    ]
+
+
+def snippet(columns: ReadOnlyColumnCollection[str, Any], queries: CTE) -> ColumnElement[str]:
+    """The part of the content around the words that were found, each between ``<b>`` and ``</b>``; not escaped."""
+    content = func.left(columns.content, SNIPPET_CHARACTERS)
+    options = "StartSel=<b>, StopSel=</b>"
+    return func.ts_headline(
+        cast(columns.language, REGCONFIG), content, queries.c.query, options, type_=Text()
+    )
