@@ -83,9 +83,10 @@ class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
     valid_from: datetime = Field(sa_type=utc())
     valid_to: datetime | None = Field(default=None, sa_type=utc())
     entity_ids: list[UUID] = Field(sa_type=uuids())
-    content_tsv: Any | None = Field(
+    content_tsv: Any = Field(
         default=None,
         sa_type=TSVECTOR,
+        nullable=False,
         sa_column_args=(Computed(_content_tsv(), persisted=True),),
     )
 
