@@ -79,21 +79,26 @@ def tenantless_repositories(module: Module) -> Iterator[Finding]:
                 yield node.lineno, f"{node.name} must grow from TenantRepository"
 
 
-SCOPED: Final = {"_key", "nearest", "rows", "scoped", "tenant_id"}
-"""Names that show that a statement is bound to its tenant."""
+COMBINERS: Final = {"except_", "intersect", "union", "union_all"}
+SCOPED: Final = {"_key", "nearest", "rows", "scoped"}
+"""Calls that give a statement, or conditions, bound to the tenant."""
 
 
 def unscoped_statements(module: Module) -> Iterator[Finding]:
-    scoped = SCOPED | _scoped_helpers(module)
+    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef)]
+    scoped = SCOPED | {f.name for f in functions if _is_scoped(f, SCOPED)}
     for call in _builders(module):
-        if not scoped & _names(_enclosing(module.tree, call)):
+        if _called(call) not in COMBINERS and not _is_scoped(_enclosing(module.tree, call), scoped):
             yield call.lineno, f"{_called(call)}() without tenant_id: statements grow from the scoped one"
 
 
-def _scoped_helpers(module: Module) -> set[str]:
-    """The module's private functions that bind to the tenant, for those that are made of them."""
-    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef)]
-    return {f.name for f in functions if f.name.startswith("_") and SCOPED & _names(f)}
+def _is_scoped(node: ast.AST, calls: set[str]) -> bool:
+    """Whether the tenant is named in it, or one of ``calls`` is made."""
+    for inner in ast.walk(node):
+        names = {getattr(inner, field, None) for field in ("arg", "attr", "id", "value")}
+        if "tenant_id" in names or (isinstance(inner, ast.Call) and _called(inner) in calls):
+            return True
+    return False
 
 
 def _enclosing(tree: ast.Module, call: ast.Call) -> ast.AST:
@@ -103,15 +108,6 @@ def _enclosing(tree: ast.Module, call: ast.Call) -> ast.AST:
     bodies = [tree.body, *(n.body for n in ast.walk(tree) if isinstance(n, ast.ClassDef))]
     statements = [s for body in bodies for s in body if any(inner is call for inner in ast.walk(s))]
     return holders[0] if holders else statements[-1]
-
-
-def _names(node: ast.AST) -> set[str]:
-    found = set()
-    for inner in ast.walk(node):
-        for field in ("id", "attr", "arg", "value"):
-            value = getattr(inner, field, None)
-            found |= {value} if isinstance(value, str) else set()
-    return found
 
 
 KEY_PREFIXES: Final = ("focal:", "ideation:")
@@ -281,6 +277,7 @@ RULES: Final = (
             "operations/",
             "tables/",
             "testing/databases.py",
+            "alembic/",
         ),
     ),
     Rule(

@@ -34,6 +34,11 @@ BAD = [
     (
         "unscoped-statement",
         "repositories/x.py",
+        "from sqlalchemy import select\nrows = select(t).cte('nearest')",
+    ),
+    (
+        "unscoped-statement",
+        "repositories/x.py",
         "from sqlalchemy import select\nclass R(BaseRepository):\n  def f(self): return select(table)",
     ),
     ("keys-elsewhere", "redis/session.py", "key = 'focal:x'"),
@@ -76,6 +81,8 @@ BAD = [
 ]
 
 GOOD = [
+    ("repositories/x.py", "from sqlalchemy import union_all\nBOTH = union_all(*arms)"),
+    ("alembic/versions/x.py", "import sqlalchemy as sa\nop.f(server_default=sa.text('0'))"),
     (
         "repositories/x.py",
         "from sqlalchemy import select\ndef _own(): return c.tenant_id == 1\nOWN = select(t).where(_own())",
