@@ -24,9 +24,9 @@ TENANT_SETTING: Final = "focal.tenant_id"
 EXTENSION: Final = "vector"
 MIN_EXTENSION: Final = (0, 7)
 EXTENSION_MISSING: Final = (
-    "pgvector is missing: an administrator must run CREATE EXTENSION vector in this database, which only a superuser may"
+    "pgvector is missing from this database: an administrator must run CREATE EXTENSION vector in it"
 )
-EXTENSION_VERSION: Final = f"SELECT extversion FROM pg_extension WHERE extname = '{EXTENSION}'"
+EXTENSION_VERSION: Final = "SELECT extversion FROM pg_extension WHERE extname = 'vector'"
 
 DEFAULT_GRANTS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE")
 """What the application may do to a table that doesn't say otherwise in ``info["grants"]``."""
@@ -106,7 +106,7 @@ def access_query(role: str) -> str:
            AND c.relnamespace <> 'pg_catalog'::regnamespace"""  # noqa: S608  (names are quoted here)
 
 
-def access_of(rows: Iterable[Mapping[str, Any]]) -> dict[str, TableAccess]:
+def access_of(rows: Iterable[Mapping[Any, Any]]) -> dict[str, TableAccess]:
     """The answer to ``access_query``, by the name of the table."""
     return {
         row["table_name"]: TableAccess(
@@ -151,12 +151,14 @@ class Identity:
         return not (self.superuser or self.bypasses_policies or self.owns_tables or self.unbound_tables)
 
 
-def identity_query(tables: Collection[str]) -> str:
-    """One row with the fields of ``Identity``; ``tables`` are those with a tenant."""
+def identity_query(tables: Collection[str] = ()) -> str:
+    """One row with the fields of ``Identity``."""
     names = ", ".join(map(literal, sorted(tables))) or "NULL"
     return f"""
-        WITH ours AS (SELECT oid, relname::text AS name, relowner FROM pg_class
-                       WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid) AND relname IN ({names}))
+        WITH ours AS (SELECT oid, relname::text AS name, relowner FROM pg_class c
+                       WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid)
+                         AND (relname IN ({names}) OR EXISTS (SELECT FROM pg_policy
+                                WHERE polrelid = c.oid AND polname = {literal(POLICY)})))
         SELECT session_user::text AS login, current_user::text AS role, me.rolsuper AS superuser,
                me.rolbypassrls AS bypasses_policies,
                EXISTS (SELECT FROM ours WHERE pg_has_role(me.oid, relowner, 'USAGE')) AS owns_tables,
@@ -169,8 +171,11 @@ def identity_query(tables: Collection[str]) -> str:
          WHERE me.rolname = current_user AND login.rolname = session_user"""  # noqa: S608  (names are quoted here)
 
 
-async def identity(connection: asyncpg.Connection, tables: Collection[str]) -> Identity:
-    """Who ``connection`` is, in one query. ``tables`` are those with a tenant; those that don't exist bind nobody."""
+async def identity(connection: asyncpg.Connection, tables: Collection[str] = ()) -> Identity:
+    """Who ``connection`` is, in one query.
+
+    ``tables`` are those with a tenant; without them it goes by the policies, and can't miss one that was dropped.
+    """
     row = await connection.fetchrow(identity_query(tables))
     return Identity(**{**row, "unbound_tables": tuple(row["unbound_tables"])})
 
@@ -245,6 +250,14 @@ def create_role(role: str) -> str:
         END $$"""
 
 
+def role_query(role: str) -> str:
+    """Whether ``role`` may use the schema; null when there is no such role."""
+    usable = (
+        "SELECT bool_or(has_schema_privilege(oid, current_schema(), 'USAGE')) FROM pg_roles WHERE rolname = "
+    )
+    return usable + literal(role)
+
+
 def role_statement(role: str) -> str:
     """What an administrator runs where the owner may not create roles."""
     return f"CREATE ROLE {quoted(role)} NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION"
@@ -289,11 +302,13 @@ def create_extension() -> str:
 
 
 def refuse_extension(version: str | None) -> None:
-    """Raise ``SchemaError`` when pgvector, here in ``version``, is missing or too old; it says what an administrator must run."""
+    """Raise ``SchemaError`` when pgvector's ``version`` is none or too old; it says what an administrator must run."""
     if version is None:
         raise SchemaError(EXTENSION_MISSING)
     if tuple(int(part) for part in version.split(".")[:2]) < MIN_EXTENSION:
-        raise SchemaError(f"pgvector {version} has no half vectors: an administrator must run ALTER EXTENSION vector UPDATE")
+        raise SchemaError(
+            f"pgvector {version} has no half vectors: an administrator must run ALTER EXTENSION vector UPDATE"
+        )
 
 
 def quoted(name: str) -> str:

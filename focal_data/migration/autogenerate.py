@@ -32,7 +32,7 @@ from focal_data.migration.operations import (
     RevokeAppOp,
     SetColumnStorageOp,
     SetStorageParametersOp,
-    Target,
+    Subject,
 )
 
 NAME: Final = "focal_data.autogenerate"
@@ -58,12 +58,14 @@ def _compare(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: set[str | None]
 ) -> PriorityDispatchResult:
     tables = [
-        table for table in context.sorted_tables if context.run_object_filters(table, table.name, "table", False, None)
+        table
+        for table in context.sorted_tables
+        if context.run_object_filters(table, table.name, "table", False, None)
     ]
     _refuse_schemas(tables)
-    target = Target.of(context.migration_context)
+    subject = Subject.of(context.migration_context)
     assert context.connection is not None
-    catalogue = read_catalogue(context.connection, role=target.role, keeper=target.keeper)
+    catalogue = read_catalogue(context.connection, role=subject.role, keeper=subject.keeper)
     first = not context.migration_context.get_current_heads()
 
     drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
@@ -71,7 +73,7 @@ def _compare(
     upgrade.ops = [
         *prerequisites(tables, catalogue, first=first),
         *rest,
-        *(op for table in tables for op in changes(table, catalogue, target)),
+        *(op for table in tables for op in changes(table, catalogue, subject)),
         *(Implied(op) for drop in drops for op in belongings(drop.table_name, catalogue)),
         *_children_first(drops),
     ]
@@ -88,12 +90,12 @@ def prerequisites(tables: list[Table], catalogue: Catalogue, *, first: bool) -> 
         yield CreateAppRoleOp()
 
 
-def changes(table: Table, catalogue: Catalogue, target: Target) -> Iterator[FocalOperation]:
+def changes(table: Table, catalogue: Catalogue, subject: Subject) -> Iterator[FocalOperation]:
     """What it takes to make ``table`` as promised."""
     state = catalogue.tables.get(table.name)
     made_here = state is None
     state = state or TableState()
-    for op in [*_isolation(table, state, target), *_grants(table, state), *_parameters(table, state)]:
+    for op in [*_isolation(table, state, subject), *_grants(table, state), *_parameters(table, state)]:
         yield op.with_table() if made_here else op
     yield from _storage(table, state)
 
@@ -112,10 +114,10 @@ def belongings(name: str, catalogue: Catalogue) -> Iterator[FocalOperation]:
             yield SetColumnStorageOp(name, column, storage, existing=DEFAULT)
 
 
-def _isolation(table: Table, state: TableState, target: Target) -> Iterator[FocalOperation]:
+def _isolation(table: Table, state: TableState, subject: Subject) -> Iterator[FocalOperation]:
     access = state.access
     if promised(table).isolated:
-        if not (access and access.isolated and access.keeper == target.keeper):
+        if not (access and access.isolated and access.keeper == subject.keeper):
             yield CreateTenantPolicyOp(table.name)
     elif access and access.policy:
         yield DropTenantPolicyOp(table.name)
@@ -134,7 +136,9 @@ def _grants(table: Table, state: TableState) -> Iterator[FocalOperation]:
 def _parameters(table: Table, state: TableState) -> Iterator[FocalOperation]:
     wanted = {name: str(value) for name, value in table.info.get("storage_parameters", {}).items()}
     names = sorted(
-        name for name in wanted.keys() | state.parameters.keys() if wanted.get(name) != state.parameters.get(name)
+        name
+        for name in wanted.keys() | state.parameters.keys()
+        if wanted.get(name) != state.parameters.get(name)
     )
     if names:
         yield SetStorageParametersOp(
@@ -187,4 +191,6 @@ def _in_order(privileges: frozenset[str]) -> list[str]:
 def _refuse_schemas(tables: list[Table]) -> None:
     for table in tables:
         if table.schema is not None:
-            raise UsageError(f"table {table.name} names a schema: ours lie in the one that the search path names")
+            raise UsageError(
+                f"table {table.name} names a schema: ours lie in the one that the search path names"
+            )

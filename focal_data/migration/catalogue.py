@@ -9,7 +9,7 @@ from typing import Final
 from sqlalchemy import Connection
 
 from focal_data.database import tenancy
-from focal_data.database.tenancy import TableAccess, literal
+from focal_data.database.tenancy import TableAccess
 
 DEFAULT: Final = "DEFAULT"
 _STORAGE: Final = {"p": "PLAIN", "e": "EXTERNAL", "m": "MAIN", "x": "EXTENDED"}
@@ -58,9 +58,7 @@ class Catalogue:
 
 def read_catalogue(connection: Connection, *, role: str, keeper: str) -> Catalogue:
     """The catalogue of what the search path shows."""
-    tables = {
-        name: TableState(access) for name, access in read_access(connection, role).items()
-    }
+    tables = {name: TableState(access) for name, access in read_access(connection, role).items()}
     for row in connection.exec_driver_sql(_COLUMNS).mappings():
         kept = _STORAGE[row["storage"]], _STORAGE[row["type_storage"]]
         tables[row["table_name"]].storage[row["column_name"]] = kept
@@ -72,13 +70,10 @@ def read_catalogue(connection: Connection, *, role: str, keeper: str) -> Catalog
 
 def read_access(connection: Connection, role: str) -> dict[str, TableAccess]:
     """What every table is like for ``role``."""
-    return tenancy.access_of(connection.exec_driver_sql(tenancy.access_query(role)).mappings())
+    return tenancy.access_of(connection.exec_driver_sql(tenancy.access_query(role)).mappings().all())
 
 
 def _role_is_ready(connection: Connection, role: str, version_table: TableState | None) -> bool:
-    usable = connection.exec_driver_sql(
-        "SELECT bool_or(has_schema_privilege(oid, current_schema(), 'USAGE'))"
-        f" FROM pg_roles WHERE rolname = {literal(role)}"  # noqa: S608  (the name is quoted)
-    ).scalar()
+    usable = connection.exec_driver_sql(tenancy.role_query(role)).scalar()
     readable = version_table is None or (version_table.access and "SELECT" in version_table.access.effective)
     return bool(usable and readable)

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
+import asyncpg
 from sqlalchemy import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
+from focal_data.database.engine import dsn
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import StoreTimeoutError
 
@@ -22,12 +24,32 @@ CONNECT_SECONDS: Final = 10.0
 LOCK_SECONDS: Final = 600.0
 """How long one migration waits for another."""
 
+SERVER_SETTINGS: Final = {"application_name": "focal_data migration"}
 _POLL_SECONDS: Final = 0.05
 
 
-def migration_engine(url: URL) -> AsyncEngine:
-    """Connections that remember nothing, since the schema changes under them, and know no vectors, which may be missing."""
-    return create_async_engine(
+@asynccontextmanager
+async def connected(url: URL) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as the login of ``url``, taking no role. Raises our errors when there is none to be had."""
+    try:
+        connection = await asyncpg.connect(
+            dsn(url), timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=SERVER_SETTINGS
+        )
+    except DRIVER_ERRORS as error:
+        failure = translated(error)
+    else:
+        try:
+            yield connection
+        finally:
+            await connection.close()
+        return
+    raise failure
+
+
+@asynccontextmanager
+async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
+    """The same for Alembic: untouched, remembering no statement, since the schema changes under it."""
+    engine = create_async_engine(
         url,
         poolclass=NullPool,
         hide_parameters=True,
@@ -35,14 +57,9 @@ def migration_engine(url: URL) -> AsyncEngine:
             "timeout": CONNECT_SECONDS,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            "server_settings": {"application_name": "focal_data migration"},
+            "server_settings": SERVER_SETTINGS,
         },
     )
-
-
-@asynccontextmanager
-async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection of its own. Raises our errors when there is none to be had."""
     connection = engine.connect()
     try:
         await connection.start()
@@ -58,29 +75,25 @@ async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 
 
 @asynccontextmanager
-async def migration_lock(engine: AsyncEngine, version_table: str) -> AsyncIterator[None]:
+async def migration_lock(url: URL, version_table: str) -> AsyncIterator[None]:
     """Held by one migration at a time of those that share a version table; the end of its connection frees it.
 
-    The lock is polled on a connection without a transaction: one that waits inside a transaction would keep
-    CREATE INDEX CONCURRENTLY waiting in turn. Raises ``StoreTimeoutError`` after ten minutes.
+    It is polled, on a connection without a transaction: CREATE INDEX CONCURRENTLY would wait for one that waits in a
+    statement or a transaction. Raises ``StoreTimeoutError`` after ten minutes.
     """
-    async with connected(engine) as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        try:
-            async with asyncio.timeout(LOCK_SECONDS):
-                await _acquire(connection, _key(version_table))
-        except TimeoutError:
-            raise StoreTimeoutError("another migration holds the lock, and does not end") from None
+    async with connected(url) as connection:
+        await _acquire(connection, _key(version_table))
         yield
 
 
-async def _acquire(connection: AsyncConnection, key: int) -> None:
-    waited = False
-    while not (await connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({key})")).scalar():
-        if not waited:
+async def _acquire(connection: asyncpg.Connection, key: int) -> None:
+    for attempt in range(round(LOCK_SECONDS / _POLL_SECONDS)):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
+            return
+        if attempt == 0:
             logger.info("another migration is running: waiting for it")
-        waited = True
         await asyncio.sleep(_POLL_SECONDS)
+    raise StoreTimeoutError(f"another migration did not end within {LOCK_SECONDS:g} s")
 
 
 def _key(version_table: str) -> int:

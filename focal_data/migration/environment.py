@@ -8,28 +8,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
 from logging.config import fileConfig
-from typing import Any, Final
+from typing import Any
 
 from alembic import context
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, MetaData
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from focal_data.errors import FocalDataError, UsageError
 from focal_data.migration.autogenerate import PLUGINS, register
 from focal_data.migration.catalogue import read_access
-from focal_data.migration.connection import connected, migration_engine, migration_lock
-from focal_data.migration.operations import services_of
+from focal_data.migration.connection import alchemy_connected, migration_lock
+from focal_data.migration.place import Services
 from focal_data.migration.rendering import render_item
+from focal_data.migration.revisions import VERSION_TABLE
 from focal_data.settings import Settings, postgresql_url
 from focal_data.tables import metadata as our_metadata
-
-VERSION_TABLE: Final = "focal_data_version"
-"""Where the database keeps its revision; ``alembic_version`` is usually the application's own."""
 
 
 def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE) -> None:
@@ -54,7 +52,7 @@ def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE
         raise CommandError(str(error)) from error  # the command line shows a sentence, not a traceback
 
 
-def configuration(metadata: MetaData, *, version_table: str, role: str, login: str | None) -> dict[str, Any]:
+def configuration(metadata: MetaData, *, version_table: str, services: Services) -> dict[str, Any]:
     """What Alembic must know to compare and to migrate."""
     register()
     return {
@@ -66,8 +64,7 @@ def configuration(metadata: MetaData, *, version_table: str, role: str, login: s
         "render_item": render_item,
         "autogenerate_plugins": list(PLUGINS),
         "on_version_apply": [_drop_version_table_at_base],
-        "app_role": role,
-        "service_login": login,
+        "services": services,
     }
 
 
@@ -84,7 +81,7 @@ def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[st
 
     @cache
     def kept() -> set[str]:
-        access = read_access(connection, options["app_role"])
+        access = read_access(connection, options["services"].role)
         return {name for name, table in access.items() if table.keeper == keeper}
 
     def include(name: str | None, kind: str, parents: object) -> bool:
@@ -94,10 +91,8 @@ def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[st
 
 
 def _options(config: Config, metadata: MetaData, version_table: str) -> dict[str, Any]:
-    role, login = config.attributes.get("app_role"), config.attributes.get("service_login")
-    if role is None:
-        role, login = services_of(Settings.load())
-    return configuration(metadata, version_table=version_table, role=role, login=login)
+    services = config.attributes.get("services") or Services.of(Settings.load())
+    return configuration(metadata, version_table=version_table, services=services)
 
 
 def _url(config: Config) -> URL:
@@ -114,24 +109,24 @@ def _offline(options: dict[str, Any]) -> None:
 
 
 def _online(url: URL, options: dict[str, Any]) -> None:
-    if asyncio._get_running_loop() is not None:
-        raise UsageError('inside an event loop, pass config.attributes["connection"], or use focal_data.migration.runner')
-    asyncio.run(_migrate_alone(migration_engine(url), options))
+    if _in_event_loop():
+        raise UsageError(
+            'inside an event loop, pass config.attributes["connection"], or use focal_data.migration.runner'
+        )
+    asyncio.run(_migrate_alone(url, options))
 
 
-async def _migrate_alone(engine: AsyncEngine, options: dict[str, Any]) -> None:
+def _in_event_loop() -> bool:
     try:
-        if not _changes_database():
-            await _migrate_on(engine, options)
-            return
-        async with migration_lock(engine, options["version_table"]):
-            await _migrate_on(engine, options)
-    finally:
-        await engine.dispose()
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
-async def _migrate_on(engine: AsyncEngine, options: dict[str, Any]) -> None:
-    async with connected(engine) as connection:
+async def _migrate_alone(url: URL, options: dict[str, Any]) -> None:
+    lock = migration_lock(url, options["version_table"]) if _changes_database() else nullcontext()
+    async with lock, alchemy_connected(url) as connection:
         await connection.run_sync(migrate, options)
 
 

@@ -13,11 +13,11 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, Operations, ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
 
 from focal_data.database import tenancy
 from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
+from focal_data.migration.place import Services
 from focal_data.settings import Settings
 
 Parameters = Mapping[str, str | None]
@@ -27,8 +27,8 @@ UNAVAILABLE = "0A000"
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """For whom a migration runs."""
+class Subject:
+    """Whom the statements of an operation are about."""
 
     role: str
     login: str | None
@@ -38,17 +38,9 @@ class Target:
 
     @classmethod
     def of(cls, context: MigrationContext) -> Self:
-        """What ``env.py`` configured, or else the settings."""
-        role, login = context.opts.get("app_role"), context.opts.get("service_login")
-        if role is None:
-            role, login = services_of(Settings.load())
-        return cls(role, login, context.version_table)
-
-
-def services_of(settings: Settings) -> tuple[str, str | None]:
-    """The role of services, and the login they take it from; ``None`` when it is not known."""
-    url = settings.database_url
-    return settings.app_role, make_url(url.get_secret_value()).username if url else None
+        """As ``env.py`` configured it, or else by the settings."""
+        services = context.opts.get("services") or Services.of(Settings.load())
+        return cls(services.role, services.login, context.version_table)
 
 
 class FocalOperation(MigrateOperation):
@@ -58,13 +50,13 @@ class FocalOperation(MigrateOperation):
     comes_with_table = False
     """Whether its table or column is made in the same revision, so that undoing it takes nothing."""
 
-    def statements(self, target: Target) -> Iterable[str]:
+    def statements(self, subject: Subject) -> Iterable[str]:
         raise NotImplementedError
 
     def inverse(self) -> MigrateOperation:
         raise NotImplementedError
 
-    def refusals(self, target: Target) -> Mapping[str, FocalDataError]:
+    def refusals(self, subject: Subject) -> Mapping[str, FocalDataError]:
         """What to tell the user, by SQLSTATE."""
         return {}
 
@@ -92,15 +84,17 @@ class Implied(ops.ModifyTableOps):
 
 @Operations.implementation_for(FocalOperation)
 def _execute(operations: Operations, operation: FocalOperation) -> None:
-    target = Target.of(operations.migration_context)
-    for statement in operation.statements(target):
+    subject = Subject.of(operations.migration_context)
+    for statement in operation.statements(subject):
         try:
             operations.execute(statement)
         except DBAPIError as error:
-            failure = operation.refusals(target).get(getattr(error.orig, "sqlstate", ""))
+            failure = operation.refusals(subject).get(getattr(error.orig, "sqlstate", ""))
             if failure is None:
                 raise
-            failure.__cause__ = DriverError.of(error.orig or error, code=getattr(error.orig, "sqlstate", None))
+            failure.__cause__ = DriverError.of(
+                error.orig or error, code=getattr(error.orig, "sqlstate", None)
+            )
         else:
             continue
         raise failure
@@ -128,15 +122,19 @@ class CreateVectorExtensionOp(FocalOperation):
     def run(cls, operations: Operations) -> None:
         operations.invoke(cls())
         if not operations.migration_context.as_sql:
-            tenancy.refuse_extension(operations.get_bind().exec_driver_sql(tenancy.EXTENSION_VERSION).scalar())
+            tenancy.refuse_extension(
+                operations.get_bind().exec_driver_sql(tenancy.EXTENSION_VERSION).scalar()
+            )
 
-    def statements(self, target: Target) -> Iterable[str]:
+    def statements(self, subject: Subject) -> Iterable[str]:
         return [tenancy.create_extension()]
 
-    def refusals(self, target: Target) -> Mapping[str, FocalDataError]:
+    def refusals(self, subject: Subject) -> Mapping[str, FocalDataError]:
         return {
             FORBIDDEN: SchemaError(tenancy.EXTENSION_MISSING),
-            UNAVAILABLE: SchemaError("pgvector is not installed on this PostgreSQL server: install it, 0.7 or later"),
+            UNAVAILABLE: SchemaError(
+                "pgvector is not installed on this PostgreSQL server: install it, 0.7 or later"
+            ),
         }
 
     def inverse(self) -> MigrateOperation:
@@ -154,16 +152,18 @@ class CreateAppRoleOp(FocalOperation):
     def run(cls, operations: Operations) -> None:
         operations.invoke(cls())
 
-    def statements(self, target: Target) -> Iterable[str]:
-        yield tenancy.create_role(target.role)
-        yield tenancy.grant_role(target.role)
-        if target.login is not None:
-            yield tenancy.grant_role(target.role, target.login)
-        yield tenancy.grant(target.keeper, ["SELECT"], target.role)
+    def statements(self, subject: Subject) -> Iterable[str]:
+        yield tenancy.create_role(subject.role)
+        yield tenancy.grant_role(subject.role)
+        if subject.login is not None:
+            yield tenancy.grant_role(subject.role, subject.login)
+        yield tenancy.grant(subject.keeper, ["SELECT"], subject.role)
 
-    def refusals(self, target: Target) -> Mapping[str, FocalDataError]:
-        statement = tenancy.role_statement(target.role)
-        return {FORBIDDEN: AccessError(f"this login may not create a role: an administrator must run {statement}")}
+    def refusals(self, subject: Subject) -> Mapping[str, FocalDataError]:
+        statement = tenancy.role_statement(subject.role)
+        return {
+            FORBIDDEN: AccessError(f"this login may not create a role: an administrator must run {statement}")
+        }
 
     def inverse(self) -> MigrateOperation:
         return DropAppRoleOp()
@@ -180,9 +180,9 @@ class DropAppRoleOp(FocalOperation):
     def run(cls, operations: Operations) -> None:
         operations.invoke(cls())
 
-    def statements(self, target: Target) -> Iterable[str]:
-        yield tenancy.revoke(target.keeper, ["SELECT"], target.role)
-        yield tenancy.drop_role(target.role)
+    def statements(self, subject: Subject) -> Iterable[str]:
+        yield tenancy.revoke(subject.keeper, ["SELECT"], subject.role)
+        yield tenancy.drop_role(subject.role)
 
     def inverse(self) -> MigrateOperation:
         return CreateAppRoleOp()
@@ -200,8 +200,8 @@ class CreateTenantPolicyOp(FocalOperation):
     def run(cls, operations: Operations, table: str) -> None:
         operations.invoke(cls(table))
 
-    def statements(self, target: Target) -> Iterable[str]:
-        return tenancy.enable_policy(self.table, target.role, target.keeper)
+    def statements(self, subject: Subject) -> Iterable[str]:
+        return tenancy.enable_policy(self.table, subject.role, subject.keeper)
 
     def inverse(self) -> MigrateOperation:
         return DropTenantPolicyOp(self.table)
@@ -219,7 +219,7 @@ class DropTenantPolicyOp(FocalOperation):
     def run(cls, operations: Operations, table: str) -> None:
         operations.invoke(cls(table))
 
-    def statements(self, target: Target) -> Iterable[str]:
+    def statements(self, subject: Subject) -> Iterable[str]:
         return tenancy.disable_policy(self.table)
 
     def inverse(self) -> MigrateOperation:
@@ -239,8 +239,8 @@ class GrantAppOp(FocalOperation):
     def run(cls, operations: Operations, table: str, privileges: Sequence[str]) -> None:
         operations.invoke(cls(table, list(privileges)))
 
-    def statements(self, target: Target) -> Iterable[str]:
-        return [tenancy.grant(self.table, self.privileges, target.role)]
+    def statements(self, subject: Subject) -> Iterable[str]:
+        return [tenancy.grant(self.table, self.privileges, subject.role)]
 
     def inverse(self) -> MigrateOperation:
         return RevokeAppOp(self.table, self.privileges)
@@ -259,8 +259,8 @@ class RevokeAppOp(FocalOperation):
     def run(cls, operations: Operations, table: str, privileges: Sequence[str]) -> None:
         operations.invoke(cls(table, list(privileges)))
 
-    def statements(self, target: Target) -> Iterable[str]:
-        return [tenancy.revoke(self.table, self.privileges, target.role)]
+    def statements(self, subject: Subject) -> Iterable[str]:
+        return [tenancy.revoke(self.table, self.privileges, subject.role)]
 
     def inverse(self) -> MigrateOperation:
         return GrantAppOp(self.table, self.privileges)
@@ -283,7 +283,7 @@ class SetColumnStorageOp(FocalOperation):
     ) -> None:
         operations.invoke(cls(table, column, storage, existing=existing))
 
-    def statements(self, target: Target) -> Iterable[str]:
+    def statements(self, subject: Subject) -> Iterable[str]:
         table, column = tenancy.quoted(self.table), tenancy.quoted(self.column)
         return [f"ALTER TABLE {table} ALTER COLUMN {column} SET STORAGE {self.storage}"]
 
@@ -305,7 +305,7 @@ class SetStorageParametersOp(FocalOperation):
     def run(cls, operations: Operations, table: str, parameters: Parameters, *, existing: Parameters) -> None:
         operations.invoke(cls(table, parameters, existing=existing))
 
-    def statements(self, target: Target) -> Iterable[str]:
+    def statements(self, subject: Subject) -> Iterable[str]:
         table = tenancy.quoted(self.table)
         given = [f"{name} = {value}" for name, value in self.parameters.items() if value is not None]
         reset = [name for name, value in self.parameters.items() if value is None]

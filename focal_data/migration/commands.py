@@ -1,0 +1,104 @@
+"""Alembic's commands on a connection of their own, inside a running event loop."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from alembic.autogenerate import produce_migrations, render_python_code
+from alembic.config import Config
+from alembic.operations import MigrateOperation, ops
+from alembic.runtime.migration import MigrationContext
+from alembic.util import CommandError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from focal_data.database.translation import DRIVER_ERRORS, translated
+from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
+from focal_data.migration.connection import alchemy_connected
+from focal_data.migration.environment import configuration, name_filter
+from focal_data.migration.place import Place, Services
+from focal_data.migration.rendering import render_item
+from focal_data.migration.revisions import VERSION_TABLE, scripts_path
+from focal_data.tables import metadata
+
+
+async def run(place: Place, command: Callable[[Config, str], None], revision: str) -> None:
+    """``command`` of Alembic, which moves the database to ``revision``. Whoever calls it holds the lock."""
+
+    def work(connection: Connection) -> None:
+        config = Config(stdout=io.StringIO())
+        config.set_main_option("script_location", str(scripts_path()).replace("%", "%%"))
+        config.attributes.update(connection=connection, services=place.services)
+        command(config, revision)
+
+    with _explained():
+        async with alchemy_connected(place.url) as connection:
+            await connection.run_sync(work)
+
+
+async def differences(place: Place) -> list[str]:
+    """What autogenerate would write, an operation each."""
+    with _explained():
+        async with alchemy_connected(place.url) as connection:
+            return await connection.run_sync(_differences, place.services)
+
+
+def _differences(connection: Connection, services: Services) -> list[str]:
+    options = configuration(metadata, version_table=VERSION_TABLE, services=services)
+    options["include_name"] = name_filter(connection, options)
+    context = MigrationContext.configure(connection, opts=options)
+    upgrade = produce_migrations(context, metadata).upgrade_ops
+    assert upgrade is not None
+    return [_written(op, context) for op in _leaves(upgrade)]
+
+
+def _leaves(container: ops.OpContainer) -> Iterator[MigrateOperation]:
+    for op in container.ops:
+        if isinstance(op, ops.OpContainer):
+            yield from _leaves(op)
+        else:
+            yield op
+
+
+def _written(op: MigrateOperation, context: MigrationContext) -> str:
+    text = render_python_code(ops.UpgradeOps([op]), migration_context=context, render_item=render_item)
+    return "\n".join(line.strip() for line in text.splitlines() if not line.strip().startswith("#"))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Our errors for what Alembic and the driver raise."""
+    try:
+        yield
+        return
+    except CommandError as error:  # in Alembic's own words: revisions, and what is wrong with them
+        failure: FocalDataError = SchemaError(str(error))
+    except DRIVER_ERRORS as error:
+        failure = _failure(error)
+    raise failure
+
+
+def _failure(error: BaseException) -> FocalDataError:
+    cause = (error.orig.__cause__ or error.orig) if isinstance(error, DBAPIError) and error.orig else error
+    code: str = getattr(cause, "sqlstate", None) or ""
+    if code[:2] in ("", "08", "28", "3D", "53", "57"):
+        return translated(error)
+    failure: FocalDataError
+    if code == "42501":
+        failure = AccessError(
+            "this login may not migrate: it must own the tables, and may CREATE in their schema"
+        )
+    else:
+        failure = SchemaError(
+            f"a revision failed and was rolled back ({_where(cause, code)}): see `alembic upgrade`"
+        )
+    failure.__cause__ = DriverError.of(cause, code=code)
+    return failure
+
+
+def _where(error: BaseException, code: str) -> str:
+    """The names that the server sent, and none of the values."""
+    names = (getattr(error, f"{kind}_name", None) for kind in ("table", "column", "constraint"))
+    return ", ".join([type(error).__name__, code, *(name for name in names if name)])

@@ -1,0 +1,123 @@
+"""Where a database stands among the revisions. Without Alembic, so that opening a data layer doesn't wait for it."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from focal_data.database.translation import DRIVER_ERRORS, translated
+from focal_data.errors import SchemaError
+
+VERSION_TABLE: Final = "focal_data_version"
+"""Where the database keeps its revision; ``alembic_version`` is usually the application's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a database is. ``current`` is ``None`` before the first revision; ``pending`` is in order."""
+
+    current: str | None
+    head: str
+    pending: tuple[str, ...]
+
+    @property
+    def at_head(self) -> bool:
+        return self.current == self.head
+
+
+def scripts_path() -> Path:
+    """The folder of ``env.py``: in the installed package, or else at the root of the repository."""
+    here = Path(__file__).resolve()
+    for path in (here.parent / "alembic", here.parents[2] / "alembic"):
+        if (path / "env.py").is_file():
+            return path
+    raise SchemaError("the migrations are missing from this installation: reinstall focal-data")
+
+
+def head() -> str:
+    """The newest revision that this version of focal_data knows."""
+    return _head(_parents(scripts_path() / "versions"))
+
+
+def status_of(revisions: list[str]) -> Status:
+    """The status of a database whose version table holds ``revisions``. Raises ``SchemaError`` when it is unknown here."""
+    parents = _parents(scripts_path() / "versions")
+    current = revisions[0] if revisions else None
+    if len(revisions) > 1 or (current is not None and current not in parents):
+        raise SchemaError(
+            f"the database is at revision {', '.join(revisions)}, which this version of focal_data doesn't know:"
+            " use the version that migrated it, or a newer one"
+        )
+    applied = _with_ancestors(current, parents)
+    pending = tuple(name for name in TopologicalSorter(parents).static_order() if name not in applied)
+    return Status(current, _head(parents), pending)
+
+
+async def read_status(connection: asyncpg.Connection) -> Status:
+    """Where the database of ``connection`` is: one query, outside a transaction, by any role of ours."""
+    try:
+        rows = await connection.fetch(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  (a constant)
+        return status_of([row["version_num"] for row in rows])
+    except asyncpg.UndefinedTableError:
+        return status_of([])
+    except DRIVER_ERRORS as error:
+        failure = translated(error)
+    raise failure
+
+
+async def is_behind(connection: asyncpg.Connection) -> bool:
+    """Whether revisions are pending. Raises ``SchemaError`` when the database's revision is unknown here."""
+    return not (await read_status(connection)).at_head
+
+
+async def require_head(connection: asyncpg.Connection) -> None:
+    """Raise ``SchemaError`` unless the database is at head; it says what to do."""
+    found = await read_status(connection)
+    if not found.at_head:
+        raise SchemaError(
+            f"the database is at revision {found.current or 'none'}, behind {found.head}:"
+            " run `focal-data db upgrade` or `alembic upgrade head` as the owner of the tables"
+        )
+
+
+@cache
+def _parents(versions: Path) -> dict[str, tuple[str, ...]]:
+    """Every revision with those it comes after."""
+    files = (file.read_text(encoding="utf-8") for file in sorted(versions.glob("*.py")))
+    return dict(_revision(ast.parse(text)) for text in files)
+
+
+def _revision(module: ast.Module) -> tuple[str, tuple[str, ...]]:
+    values = {
+        target.id: ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.AnnAssign | ast.Assign) and node.value is not None
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and target.id in ("revision", "down_revision")
+    }
+    before = values["down_revision"]
+    return values["revision"], (before,) if isinstance(before, str) else tuple(before or ())
+
+
+def _head(parents: dict[str, tuple[str, ...]]) -> str:
+    heads = parents.keys() - {name for before in parents.values() for name in before}
+    if len(heads) != 1:
+        raise SchemaError(f"the migrations have {len(heads)} heads, and must have one: see `alembic merge`")
+    return heads.pop()
+
+
+def _with_ancestors(revision: str | None, parents: dict[str, tuple[str, ...]]) -> set[str]:
+    found: set[str] = set()
+    waiting = [revision] if revision else []
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(parents[name])
+    return found

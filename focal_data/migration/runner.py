@@ -1,0 +1,81 @@
+"""Upgrade, downgrade and tell where a database stands, from code: what the data layer, the command line and tests use.
+
+A database that is at head is left alone: it is asked once, no lock is taken, and Alembic is not even loaded.
+"""
+
+from __future__ import annotations
+
+from focal_data.migration.connection import connected, migration_lock
+from focal_data.migration.place import Place, Target
+from focal_data.migration.revisions import (
+    VERSION_TABLE,
+    Status,
+    head,
+    is_behind,
+    read_status,
+    require_head,
+    scripts_path,
+)
+
+__all__ = [
+    "VERSION_TABLE",
+    "Status",
+    "Target",
+    "check",
+    "downgrade",
+    "head",
+    "is_behind",
+    "read_status",
+    "require_head",
+    "scripts_path",
+    "status",
+    "upgrade",
+]
+
+
+async def upgrade(target: Target, revision: str = "head") -> Status:
+    """Bring a database to ``revision``, and tell where it is then. Several at once wait for each other.
+
+    ``SchemaError``: a revision failed and was rolled back, or is unknown, or pgvector is missing; ``AccessError``: the login
+    may not; ``StoreConnectionError`` and ``StoreTimeoutError``: no connection, or no end to another migration.
+    """
+    place = Place.of(target)
+    before = await _status(place)
+    if before.at_head and revision in ("head", before.head):
+        return before
+    from alembic import command
+
+    from focal_data.migration import commands
+
+    async with migration_lock(place.url, VERSION_TABLE):
+        await commands.run(place, command.upgrade, revision)
+        return await _status(place)
+
+
+async def downgrade(target: Target, revision: str) -> Status:
+    """Take a database back to ``revision``; at ``base`` nothing of ours is left. Raises as ``upgrade`` does."""
+    from alembic import command
+
+    from focal_data.migration import commands
+
+    place = Place.of(target)
+    async with migration_lock(place.url, VERSION_TABLE):
+        await commands.run(place, command.downgrade, revision)
+        return await _status(place)
+
+
+async def status(target: Target) -> Status:
+    """Where a database is, and what is pending."""
+    return await _status(Place.of(target))
+
+
+async def check(target: Target) -> list[str]:
+    """What autogenerate would write to make the database like the tables, an operation each; empty when they agree."""
+    from focal_data.migration import commands
+
+    return await commands.differences(Place.of(target))
+
+
+async def _status(place: Place) -> Status:
+    async with connected(place.url) as connection:
+        return await read_status(connection)
