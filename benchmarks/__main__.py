@@ -1,0 +1,99 @@
+"""Run every work, print the ratios, and write them to ``benchmarks/latest.json``."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks import peers, works
+from benchmarks.ground import Ground, ground
+from benchmarks.timing import Ratio, Work, timed
+from focal_data.migration import runner
+from focal_data.testing.databases import fresh_database
+
+LATEST = Path(__file__).parent / "latest.json"
+PACKAGES = (
+    "focal-data",
+    "sqlalchemy",
+    "sqlmodel",
+    "asyncpg",
+    "pydantic",
+    "redis",
+    "pgvector",
+    "advanced-alchemy",
+    "aiocache",
+)
+
+
+async def main() -> int:
+    """The number of limits that were missed."""
+    ratios: list[Ratio] = []
+    async with ground() as here, peers.sessions(here) as make:
+        async for work in works.postgres_works(here, make):
+            ratios += await told(work)
+        ratios += await told(works.bulk(here, make))
+        async with works.session_works(here) as session_works:
+            for work in session_works:
+                ratios += await told(work)
+        ratios.append(await empty_to_head(here))
+        machine = await about(here, ratios)
+    print(
+        f"\nnoise: ours against itself is {machine['noise']['smallest']:.2f} to {machine['noise']['largest']:.2f}"
+    )
+    LATEST.write_text(json.dumps([*(vars(ratio) for ratio in ratios), machine], indent=2) + "\n")
+    missed = [ratio for ratio in ratios if not ratio.met]
+    for ratio in missed:
+        print(f"over its limit: {ratio.work}, against {ratio.against}: {ratio.ratio:.2f} > {ratio.limit}")
+    return len(missed)
+
+
+async def told(work: Work) -> list[Ratio]:
+    """Time ``work`` and print its table."""
+    ratios, medians = await timed(work)
+    print(f"\n{work.name}: ours {medians['ours'] * 1e6:,.0f} µs")
+    for ratio in ratios:
+        limit = "" if ratio.limit is None else f"  at most {ratio.limit}  {'ok' if ratio.met else 'OVER'}"
+        print(f"  {ratio.ratio:5.2f} × {ratio.against} ({medians[ratio.against] * 1e6:,.0f} µs){limit}")
+    return ratios
+
+
+async def empty_to_head(here: Ground) -> Ratio:
+    """An empty database brought to head, five times, as a part of two seconds."""
+    times = []
+    for _ in range(5):
+        async with fresh_database(here.admin_url) as url:
+            settings = here.settings.model_copy(update={"database_url": SecretStr(url)})
+            start = time.perf_counter()
+            await runner.upgrade(settings)
+            times.append(time.perf_counter() - start)
+    median = sorted(times)[2]
+    print(f"\nempty database to head: {median:.2f} s")
+    return Ratio("empty database to head", "2 seconds", median / 2, 1.0)
+
+
+async def about(here: Ground, ratios: list[Ratio]) -> dict[str, Any]:
+    """The machine, the versions, and how noisy the run was."""
+    noise = [ratio.ratio for ratio in ratios if ratio.against == "ours again"]
+    return {
+        "machine": {
+            "cpus": os.cpu_count(),
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "postgresql": await here.bare.fetchval("SHOW server_version"),
+        "packages": {name: version(name) for name in PACKAGES},
+        "noise": {"smallest": min(noise), "largest": max(noise)},
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(1 if asyncio.run(main()) else 0)
