@@ -99,13 +99,15 @@ def test_a_column_for_every_field(table: Any, domain: type[BaseModel]) -> None:
 def test_texts_are_as_long_as_their_fields(table: Any, domain: type[BaseModel]) -> None:
     """A column takes what its field takes, and no more."""
     columns = table.__table__.columns
-    texts = {
-        name: field
-        for name, field in fields(domain).items()
-        if isinstance(columns[name].type, String) and not isinstance(columns[name].type, Enum)
+    types = {
+        name: getattr(columns[name].type, "impl_instance", columns[name].type) for name in fields(domain)
     }
-    expected = {name: max_length(field) for name, field in texts.items()}
-    assert expected == {name: columns[name].type.length for name in texts}
+    lengths = {
+        name: kind.length
+        for name, kind in types.items()
+        if isinstance(kind, String) and not isinstance(kind, Enum)
+    }
+    assert {name: max_length(domain.model_fields[name]) for name in lengths} == lengths
 
 
 @every_pair
@@ -136,6 +138,28 @@ def test_the_ddl_compiles(table: Any, domain: type[BaseModel]) -> None:
     assert f"CONSTRAINT pk_{table.__tablename__} PRIMARY KEY (tenant_id" in ddl
     for index in table.__table__.indexes:
         assert f" ON {table.__tablename__} (tenant_id, " in str(CreateIndex(index).compile(dialect=dialect))
+
+
+def test_references() -> None:
+    """The parts of a whole go with it; what else is named stays as long as it is named."""
+    agents = ("rules", "scenarios", "templates", "variables", "tool_activations", "episodes", "entities")
+    parts = ("channel_identities", "profile_fields", "profile_assets")
+    studio = {name for name in metadata.tables if name.startswith("ideation_")} - {"ideation_sessions"}
+    expected = {(name, "agent_id", "agents", "RESTRICT") for name in agents}
+    expected |= {(name, "profile_id", "customer_profiles", "CASCADE") for name in parts}
+    expected |= {(name, "session_id", "ideation_sessions", "CASCADE") for name in studio}
+    expected |= {
+        ("episodes", "customer_profile_id", "customer_profiles", "RESTRICT"),
+        ("entities", "customer_profile_id", "customer_profiles", "RESTRICT"),
+        ("customer_profiles", "merged_into_id", "customer_profiles", "RESTRICT"),
+        ("relationships", "from_entity_id", "entities", "RESTRICT"),
+        ("relationships", "to_entity_id", "entities", "RESTRICT"),
+    }
+    assert expected == {
+        (table.name, key.columns.keys()[1], str(key.referred_table), key.ondelete)
+        for table in metadata.tables.values()
+        for key in table.foreign_key_constraints
+    }
 
 
 def test_the_application_may_only_add_to_what_happened() -> None:
