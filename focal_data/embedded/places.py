@@ -6,11 +6,12 @@ parent's permissions are ever changed.
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +22,8 @@ PREFIX = "focal-data-"
 # A socket's path has at most 103 bytes on macOS; "/focal-data-0123456789/.s.PGSQL.5432" takes 36 of them.
 _LONGEST_BASE = 60
 _COPY_BYTES = 1 << 20
+_MEMORY = "/dev/shm"  # noqa: S108
+_ROOMY_BYTES = 4 << 30
 
 
 class Account(NamedTuple):
@@ -52,15 +55,19 @@ class Place(NamedTuple):
     def own_folder(self, path: Path) -> Path:
         """``path``, made on first use and given to the engines' account."""
         path.mkdir(mode=0o700, exist_ok=True)
-        give(path, self.account)
+        with acting_for(self.account):
+            give(path, self.account)
         return path
 
 
-def make_sockets(place: Place) -> None:
-    """Make the folder of the sockets, the first that is given to the account."""
+@contextmanager
+def acting_for(account: Account | None) -> Iterator[None]:
+    """Turn the system's refusal to act for another user into a ``UsageError``."""
     try:
-        place.own_folder(place.sockets)
+        yield
     except OSError as error:
+        if account is None or error.errno not in (errno.EPERM, errno.EINVAL):
+            raise
         raise UsageError(
             "PostgreSQL does not run as root, and this process may not run it as another user"
             f" ({error.strerror}): start as an ordinary user"
@@ -95,9 +102,9 @@ def give(path: Path | str, account: Account | None) -> None:
         os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
-def make_runtime(temporary: str, account: Account | None) -> Path:
+def make_runtime(temporary: str, account: Account | None, *, durable: bool) -> Path:
     """A fresh folder with a path short enough for sockets in it."""
-    for base in (temporary, "/tmp", "/var/tmp"):  # noqa: S108  (an unguessable, private folder is made in it)
+    for base in _bases(temporary, durable=durable):
         if len(os.fsencode(base)) > _LONGEST_BASE or not _usable(Path(base), account):
             continue
         runtime = Path(base, PREFIX + os.urandom(5).hex())
@@ -237,6 +244,20 @@ def _copy_file(source: str, target: str, mode: int) -> None:
 def _write(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]
+
+
+def _bases(temporary: str, *, durable: bool) -> Iterator[str]:
+    # Data that are thrown away need no disk, where there is memory to spare and nobody named another place.
+    if not durable and "TMPDIR" not in os.environ and _room_in(_MEMORY) > _ROOMY_BYTES:
+        yield _MEMORY
+    yield from (temporary, "/tmp", "/var/tmp")  # noqa: S108  (an unguessable, private folder is made in it)
+
+
+def _room_in(folder: str) -> int:
+    with suppress(OSError):
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize
+    return 0
 
 
 def _usable(base: Path, account: Account | None) -> bool:

@@ -54,6 +54,7 @@ _PASSING = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_wal_size": "256MB",
 }
 _FAST, _IMMEDIATE, _KILL = Step(signal.SIGINT, 30), Step(signal.SIGQUIT, 5), Step(signal.SIGKILL, 5)
 _ATTEMPTS = 100
@@ -80,6 +81,7 @@ def start(bundle: PostgresBundle, place: Place, servers: list[Server], pause: Pa
             # Backends of a killed predecessor take a moment to notice that they should leave.
             if attempt == _ATTEMPTS - 1 or "pre-existing shared memory block" not in tail(server.log):
                 raise
+            servers.remove(server)
             pause(0.1)
     return None
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from focal_data.embedded.places import Account
+from focal_data.embedded.places import Account, acting_for
 
 _PROGRAMS = frozenset({"postgres", "valkey-server", "redis-server"})
 _TAIL_BYTES = 2_000
@@ -65,7 +65,7 @@ def launch(
 
     The folder is entered before the account is changed, so that its parents need not let the account pass.
     """
-    with log.open("wb") as output:
+    with log.open("wb") as output, acting_for(account):
         return subprocess.Popen(  # noqa: S603
             command,
             cwd=folder,
@@ -82,19 +82,20 @@ def launch(
 
 def run(command: Sequence[str], *, account: Account | None) -> None:
     """Run a program to its end; ``ServerStartError`` with what it said when it fails."""
-    done = subprocess.run(  # noqa: S603
-        command,
-        cwd="/",
-        env={"LC_ALL": "C", "TZ": "UTC"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
-    )
+    with acting_for(account):
+        done = subprocess.run(  # noqa: S603
+            command,
+            cwd="/",
+            env={"LC_ALL": "C", "TZ": "UTC"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            user=account.uid if account else None,
+            group=account.gid if account else None,
+            extra_groups=[] if account else None,
+        )
     if done.returncode:
         said = (done.stderr or done.stdout).strip()[-_TAIL_BYTES:]
         raise ServerStartError(f"{Path(command[0]).name} failed with {done.returncode}: {said}")

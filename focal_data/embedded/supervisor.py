@@ -27,7 +27,6 @@ from focal_data.embedded.places import (
     engine_account,
     make_home,
     make_runtime,
-    make_sockets,
     remove_tree,
 )
 from focal_data.embedded.servers import Server, ServerStartError, stop
@@ -93,7 +92,7 @@ def _serve(order: Order, stack: ExitStack) -> None:
 def _bring_up(order: Order, stack: ExitStack) -> dict[str, str]:
     servers: list[Server] = []
     place, claim = _settle(order, stack)
-    make_sockets(place)
+    place.own_folder(place.sockets)
     stack.callback(stop, servers)
     stack.callback(claim.stopping)
     stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
@@ -109,7 +108,7 @@ def _bring_up(order: Order, stack: ExitStack) -> dict[str, str]:
 def _settle(order: Order, stack: ExitStack) -> tuple[Place, Claim]:
     """Make and claim the folders. What is pushed on ``stack`` is undone in the reverse order."""
     account = engine_account()
-    runtime = make_runtime(order.temporary, account)
+    runtime = make_runtime(order.temporary, account, durable=order.data_dir is not None)
     claim = Claim.take(runtime, _pause)
     stack.callback(claim.release)
     stack.callback(remove_tree, runtime)

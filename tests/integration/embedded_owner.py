@@ -46,10 +46,13 @@ def once(data_dir: str | None) -> None:
 def leave_a_fork(data_dir: str | None) -> None:
     """Start, and stay with a forked child, whose end of the engines must not matter."""
     engines = EmbeddedEngines.start(data_dir)
+    reading, writing = os.pipe()
     if (child := os.fork()) == 0:
         engines.stop()
+        os.write(writing, b"stopped")
         time.sleep(600)
-    say(facts(engines) | {"child": child})
+    os.read(reading, 10)
+    say(facts(engines) | {"child": child, "answer": asyncio.run(_ask(engines))})
     time.sleep(600)
 
 

@@ -33,14 +33,6 @@ PATIENCE = 30.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no embedded engines for Windows")
 
 
-@pytest.fixture(autouse=True)
-def temporary_files_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is such a thing: some file systems are slow to create what was just removed."""
-    if os.access("/dev/shm", os.W_OK):  # noqa: S108
-        monkeypatch.setenv("TMPDIR", "/dev/shm")  # noqa: S108
-        monkeypatch.setattr(tempfile, "tempdir", None)
-
-
 @contextmanager
 def owner(
     what: str, *arguments: str, program: str = sys.executable, **options: Any
@@ -83,6 +75,21 @@ def supervisor_of(database_url: str) -> int:
     """The process id of the supervisor, the servers' parent."""
     about = Path(f"/proc/{min(servers_at(database_url))}/stat").read_text(encoding="utf-8")
     return int(about.rpartition(")")[2].split()[1])
+
+
+def children_of(process: int) -> list[int]:
+    """The process ids of its children."""
+    found = []
+    for about in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            if int(about.read_text(encoding="utf-8").rpartition(")")[2].split()[1]) == process:
+                found.append(int(about.parent.name))
+    return found
+
+
+def said_in(log: Path) -> str:
+    """What a log says."""
+    return log.read_text(encoding="utf-8")
 
 
 def there(path: str) -> bool:
@@ -287,11 +294,33 @@ class TestKeptData:
         assert set() == acknowledged - in_postgres & in_redis
         assert not there(runtime)
 
+    @needs_proc
+    async def test_processes_of_a_killed_server_are_waited_for(self, tmp_path: Path) -> None:
+        """Backends take a while to notice that their server was killed; the next one waits for them."""
+        data = tmp_path / "data"
+        with owner("idle", str(data)) as process:
+            said = heard(process)
+            running, supervisor = servers_at(said["database_url"]), supervisor_of(said["database_url"])
+            (slow, *_) = [child for server in running for child in children_of(server)]
+            os.kill(slow, signal.SIGSTOP)
+            for victim in (supervisor, *running, process.pid):
+                os.kill(victim, signal.SIGKILL)
+        starting = asyncio.create_task(EmbeddedEngines.start_async(data))
+        try:
+            while "pre-existing shared memory" not in said_in(data / "postgres.log"):
+                assert not starting.done()
+                await asyncio.sleep(0.01)
+        finally:
+            os.kill(slow, signal.SIGCONT)
+        async with await starting as engines, connected(engines) as connection:
+            assert 1 == await connection.fetchval("SELECT 1")
+
     def test_a_stale_pid_file_with_the_id_of_another_process_is_no_hindrance(self, tmp_path: Path) -> None:
         """Ids are used again, above all in containers: what counts is which process it is."""
         data = tmp_path / "data"
         EmbeddedEngines.start(data, redis=False).stop()
-        with subprocess.Popen(["sleep", "600"]) as other:
+        same_user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+        with subprocess.Popen(["sleep", "600"], user=same_user) as other:
             (data / "postgres/postmaster.pid").write_text(f"{other.pid}\n/elsewhere\n", encoding="utf-8")
             try:
                 with EmbeddedEngines.start(data, redis=False) as engines:
@@ -337,11 +366,13 @@ class TestOwnersThatDie:
         with owner(what) as process:
             said = heard(process)
             folder = sockets(said["database_url"]).parent
-            assert 2 == len(servers_at(said["database_url"]))
-            process.kill()
-            assert become(lambda: not servers_at(said["database_url"]) and not folder.exists())
-            with suppress(KeyError):
-                os.kill(said["child"], signal.SIGKILL)
+            try:
+                assert 2 == len(servers_at(said["database_url"]))
+                process.kill()
+                assert become(lambda: not servers_at(said["database_url"]) and not folder.exists())
+            finally:
+                with suppress(KeyError):
+                    os.kill(said["child"], signal.SIGKILL)
 
     def test_a_killed_supervisor_leaves_no_server_and_the_next_run_tidies_up(self) -> None:
         """Also where everything that is Python is killed."""

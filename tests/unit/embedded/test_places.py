@@ -92,7 +92,7 @@ def test_a_temporary_folder_with_too_long_a_path_is_not_used(tmp_path: Path) -> 
     """Sockets have short paths."""
     long = tmp_path / ("long" * 20)
     long.mkdir()
-    runtime = make_runtime(str(long), None)
+    runtime = make_runtime(str(long), None, durable=True)
     runtime.rmdir()
     assert runtime.parent in {Path("/tmp"), Path("/var/tmp")}  # noqa: S108
 
