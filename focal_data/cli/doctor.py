@@ -1,0 +1,218 @@
+"""``focal-data doctor``: a line for each thing that must be right, and what to do where it is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import asyncpg
+import typer
+from rich.console import Console
+
+from focal_data.database.engine import Database
+from focal_data.database.tenancy import (
+    Identity,
+    identity,
+    promised,
+    read_access,
+    refuse_unbound,
+    tenant_tables,
+)
+from focal_data.errors import FocalDataError, StoreError
+from focal_data.migration.revisions import read_status
+from focal_data.redis.client import RedisClient
+from focal_data.settings import Settings
+from focal_data.tables import metadata
+
+OLDEST_SERVER = 160_000
+SAFE_MEMORY_POLICIES = ("noeviction", "volatile-ttl")
+
+
+class Verdict(StrEnum):
+    """How a thing is. Only what is wrong makes the exit code 1."""
+
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line."""
+
+    subject: str
+    verdict: Verdict
+    detail: str
+    advice: str = ""
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check the engines, the schema, the policies and the grants that the settings name."""
+    findings = asyncio.run(examine(Settings.load()))
+    healthy = all(finding.verdict is not Verdict.WRONG for finding in findings)
+    if as_json:
+        typer.echo(
+            json.dumps({"healthy": healthy, "findings": [asdict(finding) for finding in findings]}, indent=2)
+        )
+    else:
+        show(findings)
+    raise typer.Exit(0 if healthy else 1)
+
+
+def show(findings: list[Finding]) -> None:
+    """A line each, and the advice below."""
+    marks = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.WRONG: "[red]✗[/]"}
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        console.print(f"{marks[finding.verdict]} {finding.subject}:", end=" ")
+        console.print(finding.detail, markup=False)
+        if finding.advice:
+            console.print(f"    → {finding.advice}", markup=False)
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Everything that can be told, in a fixed order; what can't be reached is told once."""
+    return [*await _postgres(settings), *await _redis(settings)]
+
+
+async def _postgres(settings: Settings) -> list[Finding]:
+    if settings.database_url is None:
+        return [_unset("PostgreSQL", "FOCAL_DATA_DATABASE_URL")]
+    database = Database(settings)
+    try:
+        connection = await database.lease()
+    except FocalDataError as error:
+        return [
+            Finding(
+                "PostgreSQL",
+                Verdict.WRONG,
+                str(error),
+                "check FOCAL_DATA_DATABASE_URL, and that the server runs",
+            )
+        ]
+    try:
+        return await _database(connection, settings)
+    finally:
+        database.give_back(connection, clean=True)
+        await database.close()
+
+
+async def _database(connection: asyncpg.Connection, settings: Settings) -> list[Finding]:
+    who = await identity(connection, tenant_tables(metadata))
+    return [
+        _server(who, connection.get_server_version().major),
+        _extension(who),
+        await _schema(connection),
+        *_service(who),
+        *await _tables(connection, settings.app_role),
+    ]
+
+
+def _server(who: Identity, major: int) -> Finding:
+    version = f"version {major}.{who.server_version % 10_000}"
+    if who.server_version < OLDEST_SERVER:
+        return Finding("PostgreSQL", Verdict.WRONG, version, "use PostgreSQL 16 or later")
+    return Finding("PostgreSQL", Verdict.OK, version)
+
+
+def _extension(who: Identity) -> Finding:
+    if who.extension_version is None:
+        advice = "an administrator must run CREATE EXTENSION vector in this database"
+        return Finding("pgvector", Verdict.WRONG, "the extension is missing", advice)
+    return Finding("pgvector", Verdict.OK, f"version {who.extension_version}")
+
+
+async def _schema(connection: asyncpg.Connection) -> Finding:
+    try:
+        status = await read_status(connection)
+    except FocalDataError as error:
+        return Finding(
+            "schema", Verdict.WRONG, str(error), "use a version of focal-data that knows this revision"
+        )
+    if status.at_head:
+        return Finding("schema", Verdict.OK, f"at head, {status.head}")
+    detail = f"at {status.current or 'no revision'}, behind {status.head}"
+    return Finding("schema", Verdict.WRONG, detail, "run `alembic upgrade head` as the owner of the tables")
+
+
+def _service(who: Identity) -> Iterator[Finding]:
+    try:
+        refuse_unbound(who)
+    except StoreError as error:
+        yield Finding("service", Verdict.WRONG, str(error))
+        return
+    yield Finding("service", Verdict.OK, f"{who.login} acts as {who.role}, and the policies bind it")
+    if who.login_is_stronger:
+        detail = f"{who.login} is stronger than {who.role}, and could leave it with RESET ROLE"
+        advice = (
+            "give services a login of their own that owns nothing and may only act as the application role"
+        )
+        yield Finding("login", Verdict.WARNING, detail, advice)
+
+
+async def _tables(connection: asyncpg.Connection, role: str) -> list[Finding]:
+    access = await read_access(connection, role)
+    flaws = [
+        f"{table.name}: {flaw}"
+        for table in metadata.sorted_tables
+        for flaw in (access[table.name].flaws(promised(table)) if table.name in access else ["missing"])
+    ]
+    if not flaws:
+        return [
+            Finding(
+                "tables", Verdict.OK, f"{len(metadata.tables)}, each with its policy and no grant too many"
+            )
+        ]
+    advice = "run `alembic upgrade head` as the owner; `alembic check` tells what differs"
+    return [Finding("tables", Verdict.WRONG, flaw, advice) for flaw in flaws]
+
+
+async def _redis(settings: Settings) -> list[Finding]:
+    if settings.redis_url is None:
+        return [_unset("Redis", "FOCAL_DATA_REDIS_URL")]
+    try:
+        async with RedisClient(settings) as redis:
+            facts = await redis.info()
+    except FocalDataError as error:
+        return [
+            Finding(
+                "Redis", Verdict.WRONG, str(error), "check FOCAL_DATA_REDIS_URL, and that the server runs"
+            )
+        ]
+    return [_redis_server(facts), _memory_policy(facts), _persistence(facts)]
+
+
+def _redis_server(facts: Mapping[str, str]) -> Finding:
+    name = "Valkey" if "valkey_version" in facts else "Redis"
+    return Finding(
+        "Redis", Verdict.OK, f"{name} {facts.get('valkey_version', facts.get('redis_version', '?'))}"
+    )
+
+
+def _memory_policy(facts: Mapping[str, str]) -> Finding:
+    policy = facts.get("maxmemory_policy", "unknown")
+    if policy in SAFE_MEMORY_POLICIES:
+        return Finding("Redis memory policy", Verdict.OK, policy)
+    advice = (
+        "set maxmemory-policy to noeviction: under this one, sessions that were acknowledged can be evicted"
+    )
+    return Finding("Redis memory policy", Verdict.WRONG, policy, advice)
+
+
+def _persistence(facts: Mapping[str, str]) -> Finding:
+    if facts.get("aof_enabled") == "1":
+        return Finding("Redis persistence", Verdict.OK, "append-only file")
+    advice = "set appendonly to yes, or live sessions are lost when the server restarts"
+    return Finding("Redis persistence", Verdict.WARNING, "no append-only file", advice)
+
+
+def _unset(subject: str, variable: str) -> Finding:
+    return Finding(
+        subject, Verdict.WRONG, f"{variable} is not set", f"set {variable}; .env.example shows how"
+    )
