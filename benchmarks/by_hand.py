@@ -22,34 +22,32 @@ from focal_data.domain.config import Rule
 from focal_data.domain.memory import Episode
 from focal_data.ids import new_id
 
-RULE_COLUMNS: Final = tuple(
-    [
-        "tenant_id",
-        "id",
-        "revision",
-        "created_at",
-        "updated_at",
-        "deleted_at",
-        "agent_id",
-        "name",
-        "description",
-        "condition_text",
-        "action_text",
-        "action_type",
-        "action_config",
-        "scope",
-        "scope_id",
-        "priority",
-        "enabled",
-        "max_fires_per_session",
-        "cooldown_turns",
-        "is_hard_constraint",
-        "attached_tool_ids",
-        "attached_template_ids",
-        "embedding",
-        "embedding_model",
-        "embedding_dimensions",
-    ]
+RULE_COLUMNS: Final = (
+    "tenant_id",
+    "id",
+    "revision",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "agent_id",
+    "name",
+    "description",
+    "condition_text",
+    "action_text",
+    "action_type",
+    "action_config",
+    "scope",
+    "scope_id",
+    "priority",
+    "enabled",
+    "max_fires_per_session",
+    "cooldown_turns",
+    "is_hard_constraint",
+    "attached_tool_ids",
+    "attached_template_ids",
+    "embedding",
+    "embedding_model",
+    "embedding_dimensions",
 )
 _COLUMNS: Final = ", ".join(RULE_COLUMNS)
 GET: Final = f"SELECT {_COLUMNS} FROM rules WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
@@ -132,29 +130,27 @@ def _arguments(rule: Rule, columns: tuple[str, ...] | list[str]) -> list[Any]:
     return [values[name] for name in columns]
 
 
-EPISODE_COLUMNS: Final = tuple(
-    [
-        "tenant_id",
-        "id",
-        "agent_id",
-        "customer_profile_id",
-        "session_id",
-        "group_id",
-        "content",
-        "content_type",
-        "language",
-        "source",
-        "source_metadata",
-        "importance",
-        "occurred_at",
-        "recorded_at",
-        "valid_from",
-        "valid_to",
-        "embedding",
-        "embedding_model",
-        "embedding_dimensions",
-        "entity_ids",
-    ]
+EPISODE_COLUMNS: Final = (
+    "tenant_id",
+    "id",
+    "agent_id",
+    "customer_profile_id",
+    "session_id",
+    "group_id",
+    "content",
+    "content_type",
+    "language",
+    "source",
+    "source_metadata",
+    "importance",
+    "occurred_at",
+    "recorded_at",
+    "valid_from",
+    "valid_to",
+    "embedding",
+    "embedding_model",
+    "embedding_dimensions",
+    "entity_ids",
 )
 INSERT_EPISODE: Final = (
     f"INSERT INTO episodes ({', '.join(EPISODE_COLUMNS)})"  # noqa: S608

@@ -200,7 +200,10 @@ class DriverError(Exception):
     """A stand-in for a driver's exception, as a cause: its type, code and constraint, none of its text."""
 
     def __init__(self, kind: str, *, code: str | None = None, constraint: str | None = None) -> None:
-        parts = [kind, *(f"{name}={value}" for name, value in (("code", code), ("constraint", constraint)) if value)]
+        parts = [
+            kind,
+            *(f"{name}={value}" for name, value in (("code", code), ("constraint", constraint)) if value),
+        ]
         super().__init__(" ".join(parts))
 
     @classmethod

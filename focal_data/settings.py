@@ -26,22 +26,39 @@ class Settings(BaseSettings):
     """What focal_data needs to know. Times are in seconds unless the name says otherwise."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL, as the login that services use")
-    migration_url: SecretStr | None = Field(None, description="PostgreSQL, as the owner of the tables; unset: the other one")
-    redis_url: SecretStr | None = Field(None, description="Redis, for live sessions: redis://, rediss:// or unix://")
+    migration_url: SecretStr | None = Field(
+        None, description="PostgreSQL, as the owner of the tables; unset: the other one"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="Redis, for live sessions: redis://, rediss:// or unix://"
+    )
 
-    app_role: Identifier = Field("focal_app", description="the role that services run as; the policies bind it")
-    transaction_pooling: bool = Field(False, description="a proxy that pools by transaction stands before PostgreSQL")
+    app_role: Identifier = Field(
+        "focal_app", description="the role that services run as; the policies bind it"
+    )
+    transaction_pooling: bool = Field(
+        False, description="a proxy that pools by transaction stands before PostgreSQL"
+    )
 
-    pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(10, description="connections to PostgreSQL per process")
+    pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="connections to PostgreSQL per process"
+    )
     pool_timeout: Seconds = Field(30.0, description="wait for a free connection")
     connect_timeout: Seconds = Field(10.0, description="wait for a new connection")
     statement_timeout: Seconds = Field(60.0, description="wait for one statement")
 
-    redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(32, description="connections to Redis per process")
+    redis_pool_size: Annotated[int, Field(ge=1, le=1000)] = Field(
+        32, description="connections to Redis per process"
+    )
     redis_timeout: Seconds = Field(5.0, description="wait for one answer of Redis, retries included")
     session_hot_ttl: Seconds = Field(1800.0, description="an idle session's hot copy expires after this")
     session_max_age: Annotated[float, Field(gt=0, le=10 * 366 * 86_400)] = Field(
@@ -56,7 +73,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else "settings"
-            raise SettingsError(f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, ")) from None
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, ")
+            ) from None
 
     @field_validator("database_url", "migration_url", "redis_url", mode="before")
     @classmethod
@@ -79,12 +98,16 @@ class Settings(BaseSettings):
 
     def service_url(self) -> URL:
         """PostgreSQL as services use it, for asyncpg. ``SettingsError`` when it is not set."""
-        return postgresql_url(_required(self.database_url, "DATABASE_URL", "the PostgreSQL to run on is not set"))
+        return postgresql_url(
+            _required(self.database_url, "DATABASE_URL", "the PostgreSQL to run on is not set")
+        )
 
     def owner_url(self) -> URL:
         """PostgreSQL as the owner of the tables, for asyncpg; the service's own URL where no other is set."""
         secret = self.migration_url or self.database_url
-        return postgresql_url(_required(secret, "MIGRATION_URL", "the PostgreSQL to migrate is not set, nor is DATABASE_URL"))
+        return postgresql_url(
+            _required(secret, "MIGRATION_URL", "the PostgreSQL to migrate is not set, nor is DATABASE_URL")
+        )
 
     def sessions_url(self) -> str:
         """Redis. ``SettingsError`` when it is not set."""

@@ -14,7 +14,14 @@ logger: Final = logging.getLogger("focal_data")
 logger.addHandler(logging.NullHandler())
 
 
-def log_failure(store: str, operation: str, *, error: type[BaseException], tenant: UUID | None = None) -> None:
+def log_failure(
+    store: str, operation: str, *, error: type[BaseException], tenant: UUID | None = None
+) -> None:
     """One warning: what failed and for whom; the error's type, none of its text."""
-    fields = {"store": store, "operation": operation, "outcome": error.__name__, "tenant": str(tenant) if tenant else None}
+    fields = {
+        "store": store,
+        "operation": operation,
+        "outcome": error.__name__,
+        "tenant": str(tenant) if tenant else None,
+    }
     logger.warning("%s.%s failed: %s", store, operation, error.__name__, extra=fields)

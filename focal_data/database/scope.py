@@ -66,7 +66,7 @@ class TenantScope:
 
     __slots__ = ("_database", "tenant_id")
 
-    def __init__(self, database: Database, tenant_id: TenantId) -> None:
+    def __init__(self, database: Database, tenant_id: UUID) -> None:
         self._database = database
         self.tenant_id = checked_tenant(tenant_id)
 

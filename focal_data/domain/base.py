@@ -29,7 +29,7 @@ def _no_nul(value: str) -> str:
     return value
 
 
-def checked_json(value: object, path: str = "$", depth: int = 0) -> JsonValue:
+def checked_json(value: Any, path: str = "$", depth: int = 0) -> JsonValue:
     """A deep copy of ``value`` if it is JSON as the conventions define it.
 
     Raises ``PydanticCustomError`` with the path of the first offender: NUL or a lone surrogate in a string, a number that
@@ -37,19 +37,19 @@ def checked_json(value: object, path: str = "$", depth: int = 0) -> JsonValue:
     """
     kind = type(value)
     if value is None or kind is bool:
-        return value  # type: ignore[return-value]
+        return value
     if kind is str:
-        return _json_text(value, path)  # type: ignore[arg-type]
+        return _json_text(value, path)
     if kind is int or kind is float:
-        return _json_number(value, path)  # type: ignore[arg-type]
+        return _json_number(value, path)
     if depth >= MAX_JSON_DEPTH:
         raise _not_json(path, f"nested deeper than {MAX_JSON_DEPTH} levels")
     if kind is list:
-        return [checked_json(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]  # type: ignore[arg-type]
+        return [checked_json(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
     if kind is dict:
         return {
             _json_key(key, path): checked_json(item, f"{path}.{key}", depth + 1)
-            for key, item in value.items()  # type: ignore[attr-defined]
+            for key, item in value.items()
         }
     raise _not_json(path, f"{kind.__name__} is not JSON")
 

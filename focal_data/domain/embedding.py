@@ -79,12 +79,16 @@ class Embedding:
         return _restore, (self._data, self._model)
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
             _coerced,
             json_schema_input_schema=core_schema.typed_dict_schema(
                 {
-                    "vector": core_schema.typed_dict_field(core_schema.list_schema(core_schema.float_schema())),
+                    "vector": core_schema.typed_dict_field(
+                        core_schema.list_schema(core_schema.float_schema())
+                    ),
                     "model": core_schema.typed_dict_field(core_schema.str_schema()),
                 }
             ),

@@ -38,11 +38,13 @@ class Engines:
 @cache
 def source() -> Source:
     """Where the servers of this run come from. Raises ``SettingsError`` when only one of the two URLs is set."""
-    settings = Settings.load()
+    settings = Settings.load(_env_file=None)  # a .env file is for services
     given = [name for name in ("database_url", "redis_url") if getattr(settings, name) is not None]
     if len(given) == 1:
         missing = ({"database_url", "redis_url"} - set(given)).pop()
-        raise SettingsError(f"FOCAL_DATA_{missing.upper()}", "is not set, and the other engine's URL is: set both or none")
+        raise SettingsError(
+            f"FOCAL_DATA_{missing.upper()}", "is not set, and the other engine's URL is: set both or none"
+        )
     if given:
         return Source.URL
     return Source.DOCKER if _docker_answers() else Source.EMBEDDED
@@ -53,7 +55,7 @@ def running() -> Iterator[Engines]:
     """The servers of this run, started where they have to be, and stopped at the end."""
     match source():
         case Source.URL:
-            settings = Settings.load()
+            settings = Settings.load(_env_file=None)  # a .env file is for services
             url = settings.owner_url().render_as_string(hide_password=False)
             yield Engines(Source.URL, url, settings.sessions_url())
         case Source.DOCKER:
@@ -73,7 +75,9 @@ def _docker_answers() -> bool:
     except ImportError:
         return False
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # its client leaves a socket open when nothing answers
+        warnings.simplefilter(
+            "ignore", ResourceWarning
+        )  # its client leaves a socket open when nothing answers
         try:
             client = docker.from_env()
             answers = bool(client.ping())

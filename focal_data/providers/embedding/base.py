@@ -26,7 +26,7 @@ class EmbeddingProvider(ABC):
     async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
         """One embedding for each text, in order; none for no text.
 
-        Raises ``InvalidDataError`` that names the index of a text that is empty or can't be encoded, ``ProviderError`` otherwise.
+        Raises ``InvalidDataError`` with the index of a text that is empty or can't be encoded, ``ProviderError`` otherwise.
         """
 
     async def embed(self, text: str) -> Embedding:
