@@ -28,8 +28,11 @@ class Claim:
         self._file = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
     @classmethod
-    def take(cls, folder: Path, pause: Pause) -> Self:
-        """Claim ``folder``, waiting for a holder that is stopping; ``UsageError`` when it is in use."""
+    def take(cls, folder: Path, owner: int, pause: Pause) -> Self:
+        """Claim ``folder`` on behalf of process ``owner``, waiting for a holder that is stopping.
+
+        ``UsageError`` when it is in use.
+        """
         claim = cls(folder)
         began = time.monotonic()
         while not claim._lock():
@@ -40,6 +43,7 @@ class Claim:
                     f"{folder} is in use by process {record.get('owner')}: stop that one, or name another folder"
                 )
             pause(0.01)
+        claim._write({"owner": str(owner), "runtime": claim._read().get("runtime", "")})
         return claim
 
     def tidy(self, pause: Pause) -> None:
@@ -49,9 +53,9 @@ class Claim:
             if Path(runtime).name.startswith(PREFIX):
                 remove_tree(Path(runtime))
 
-    def record(self, owner: int, runtime: Path) -> None:
-        """Note on whose behalf the folder is held, and where the sockets are."""
-        self._write({"owner": str(owner), "runtime": str(runtime)})
+    def record(self, runtime: Path) -> None:
+        """Note where the sockets are, which the servers' command lines name."""
+        self._write(self._read() | {"runtime": str(runtime)})
 
     def stopping(self) -> None:
         """Note that it is worth waiting for."""

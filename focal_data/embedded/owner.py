@@ -81,8 +81,9 @@ class Supervised:
         output = self._process.stdout
         assert output
         # Its output ends when it does, which a wait with a time limit would notice later.
-        ended, _, _ = select.select([output], [], [], _STOP_SECONDS)
-        if not ended:
+        ending = select.poll()
+        ending.register(output)
+        if not ending.poll(_STOP_SECONDS * 1000):
             raise StoreConnectionError(f"the embedded engines did not stop in {_STOP_SECONDS:.0f} s")
         output.close()
         return self._process.wait()

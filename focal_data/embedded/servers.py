@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +50,7 @@ class Server(NamedTuple):
         until = time.monotonic() + _START_SECONDS
         while not self.ready():
             if self.process.poll() is not None:
-                raise ServerStartError(f"{self.name} ended at once: {tail(self.log)}")
+                raise ServerStartError(f"{self.name} ended instead of starting: {tail(self.log)}")
             if time.monotonic() > until:
                 raise ServerStartError(
                     f"{self.name} is not ready after {_START_SECONDS:.0f} s: {tail(self.log)}"
@@ -113,7 +113,7 @@ def stop_leftovers(marker: str, pause: Pause) -> None:
     """End servers whose command line names ``marker``, left by a supervisor that was killed."""
     told: set[int] = set()
     until = time.monotonic() + _LEFTOVER_SECONDS
-    while running := _servers_naming(marker):
+    while running := servers_naming(marker):
         for process in running - told:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGINT)
@@ -123,6 +123,15 @@ def stop_leftovers(marker: str, pause: Pause) -> None:
                 f"servers of an earlier run do not end: {', '.join(map(str, sorted(running)))}"
             )
         pause(0.01)
+
+
+def servers_naming(marker: str) -> set[int]:
+    """Running servers with ``marker`` in their command line."""
+    return {
+        process
+        for process, command in _commands()
+        if is_server(command) and any(marker in word for word in command)
+    }
 
 
 def command_of(process: int) -> list[str]:
@@ -147,18 +156,15 @@ def is_server(command: Sequence[str]) -> bool:
     return bool(command) and Path(command[0]).name in _PROGRAMS
 
 
-def _servers_naming(marker: str) -> set[int]:
-    return {
-        process
-        for process in _all_processes()
-        if is_server(command := command_of(process)) and any(marker in word for word in command)
-    }
-
-
-def _all_processes() -> list[int]:
+def _commands() -> Iterator[tuple[int, list[str]]]:
     if Path("/proc/self").exists():
-        return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    return [int(word) for word in _ps("-axo", "pid=").split()]
+        for path in Path("/proc").iterdir():
+            if path.name.isdecimal():
+                yield int(path.name), command_of(int(path.name))
+    else:
+        for line in _ps("-axo", "pid=,command=").splitlines():
+            process, *command = line.split()
+            yield int(process), command
 
 
 def _ps(*arguments: str) -> str:

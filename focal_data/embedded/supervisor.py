@@ -109,16 +109,16 @@ def _settle(order: Order, stack: ExitStack) -> tuple[Place, Claim]:
     """Make and claim the folders. What is pushed on ``stack`` is undone in the reverse order."""
     account = engine_account()
     runtime = make_runtime(order.temporary, account, durable=order.data_dir is not None)
-    claim = Claim.take(runtime, _pause)
+    claim = Claim.take(runtime, order.owner, _pause)
     stack.callback(claim.release)
     stack.callback(remove_tree, runtime)
     if order.data_dir is None:
         return Place(runtime, runtime, False, account, order.temporary), claim
     home = make_home(Path(order.data_dir))
-    claim = Claim.take(home, _pause)
+    claim = Claim.take(home, order.owner, _pause)
     stack.callback(claim.release)
     claim.tidy(_pause)
-    claim.record(order.owner, runtime)
+    claim.record(runtime)
     return Place(home, runtime, True, account, order.temporary), claim
 
 

@@ -67,24 +67,28 @@ def sockets(database_url: str) -> Path:
 
 
 def servers_at(database_url: str) -> set[int]:
-    """The process ids of the two servers."""
-    return servers._servers_naming(str(sockets(database_url)))
+    """The process ids of the two servers, without children that have not yet taken a name of their own."""
+    found = servers.servers_naming(str(sockets(database_url)))
+    return {process for process in found if parent_of(process) not in found}
+
+
+def parent_of(process: int) -> int:
+    """The process id of its parent, or 0."""
+    with suppress(OSError):
+        about = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+        return int(about.rpartition(")")[2].split()[1])
+    return 0
 
 
 def supervisor_of(database_url: str) -> int:
     """The process id of the supervisor, the servers' parent."""
-    about = Path(f"/proc/{min(servers_at(database_url))}/stat").read_text(encoding="utf-8")
-    return int(about.rpartition(")")[2].split()[1])
+    return parent_of(min(servers_at(database_url)))
 
 
 def children_of(process: int) -> list[int]:
     """The process ids of its children."""
-    found = []
-    for about in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(about.read_text(encoding="utf-8").rpartition(")")[2].split()[1]) == process:
-                found.append(int(about.parent.name))
-    return found
+    everybody = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal())
+    return [other for other in everybody if parent_of(other) == process]
 
 
 def said_in(log: Path) -> str:
@@ -258,12 +262,13 @@ class TestKeptData:
         acknowledged: set[int] = set()
         for _ in range(2):
             with owner("write", str(tmp_path / "data")) as process:
-                acknowledged |= {heard(process) for _ in range(200)}
+                acknowledged |= {heard(process) for _ in range(80)}
                 if victims == "everything":
                     record = json.loads((tmp_path / "data/engines.lock").read_text(encoding="utf-8"))
-                    running = servers._servers_naming(record["runtime"])
+                    running = servers_at("host=" + record["runtime"])
                     for victim in (supervisor_of("host=" + record["runtime"]), *running):
-                        os.kill(victim, signal.SIGKILL)
+                        with suppress(ProcessLookupError):
+                            os.kill(victim, signal.SIGKILL)
                 process.kill()
                 acknowledged |= {int(line) for line in output(process) if line.endswith("\n")}
         with EmbeddedEngines.start(tmp_path / "data") as engines:
@@ -285,7 +290,7 @@ class TestKeptData:
         with owner("write", str(data)) as process:
             acknowledged = {heard(process) for _ in range(20)}
             runtime = json.loads((data / "engines.lock").read_text(encoding="utf-8"))["runtime"]
-            left = servers._servers_naming(runtime)
+            left = servers_at("host=" + runtime)
             os.kill(supervisor_of("host=" + runtime), signal.SIGKILL)
             process.kill()
             with EmbeddedEngines.start(data) as engines:
@@ -391,9 +396,8 @@ class TestOwnersThatDie:
         """Stopping says that something else has ended the engines."""
         engines = EmbeddedEngines.start(postgres=False)
         folder = Path(engines.redis_url.removeprefix("unix://")).parents[1]
-        (server,) = servers._servers_naming(str(folder))
-        about = Path(f"/proc/{server}/stat").read_text(encoding="utf-8")
-        os.kill(int(about.rpartition(")")[2].split()[1]), signal.SIGKILL)
+        (server,) = servers_at(f"host={folder}")
+        os.kill(parent_of(server), signal.SIGKILL)
         with pytest.raises(StoreConnectionError, match="supervisor"):
             engines.stop()
         os.utime(folder, (0, 0))
