@@ -37,7 +37,7 @@ def checked_json(value: Any, path: str = "$", depth: int = 0) -> JsonValue:
     """
     kind = type(value)
     if value is None or kind is bool:
-        return value
+        return value  # type: ignore[no-any-return]
     if kind is str:
         return _json_text(value, path)
     if kind is int or kind is float:

@@ -1,0 +1,132 @@
+"""What a service holds: everything opened from settings. And what a request holds: every store, bound to one tenant."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
+
+from pydantic import SecretStr
+
+from focal_data.database.engine import Clock, Database, utc_now
+from focal_data.database.scope import TenantScope, Transaction
+from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
+from focal_data.embedded import EmbeddedEngines
+from focal_data.migration import runner
+from focal_data.redis.client import RedisClient
+from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
+from focal_data.settings import Settings
+from focal_data.stores.session import SessionMaintenance, SessionStore
+from focal_data.tables import metadata
+from focal_data.unit_of_work import PostgresStores, UnitOfWork
+
+T = TypeVar("T")
+
+
+class Tenant(PostgresStores):
+    """Every store, bound to one tenant. Cheap: one per request; nothing below it can name another tenant.
+
+    Each call of a PostgreSQL store is one short transaction of its own.
+    """
+
+    def __init__(self, data: DataLayer, tenant_id: UUID) -> None:
+        self._data = data
+        self._tenant_scope = TenantScope(data.database, tenant_id)
+        super().__init__(self._tenant_scope)
+
+    @cached_property
+    def sessions(self) -> SessionStore:
+        """The live sessions, on Redis; they stand outside of transactions."""
+        data = self._data
+        return RedisSessionStore(data.redis, self.tenant_id, clock=data.database.clock)
+
+    def transaction(self) -> UnitOfWork:
+        """One commit over the PostgreSQL stores: ``async with tenant.transaction() as tx``. Never run again by itself."""
+        return UnitOfWork(self._tenant_scope.transaction())
+
+    async def in_transaction(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """``work(tx)`` in a transaction, from the start again after a deadlock or a serialization failure.
+
+        Raises ``RetryableError`` when that goes on; then nothing was written.
+        """
+
+        async def run(transaction: Transaction) -> T:
+            return await work(UnitOfWork(transaction))
+
+        return await self._tenant_scope.run(run)
+
+
+class DataLayer:
+    """PostgreSQL and Redis, open. Made by ``DataLayer.open()`` or ``DataLayer.embedded()``."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.database = Database(settings, clock=clock)
+        self.redis = RedisClient(settings)
+
+    def tenant(self, tenant_id: UUID) -> Tenant:
+        """Every store, bound to this tenant. ``UsageError`` for the nil UUID, and for what is no UUID."""
+        return Tenant(self, tenant_id)
+
+    @property
+    def session_maintenance(self) -> SessionMaintenance:
+        """Cleaning up and checking the live sessions of all tenants."""
+        return RedisSessionMaintenance(self.redis, clock=self.database.clock)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings | None = None, *, clock: Clock = utc_now
+    ) -> AsyncIterator[DataLayer]:
+        """PostgreSQL and Redis from ``settings`` (read from the environment when left out), until the block ends.
+
+        Never migrates. Raises ``SettingsError`` for a missing or wrong variable, ``StoreConnectionError``, ``AccessError`` for
+        a login that the policies would not bind, ``SchemaError`` when the database is behind head or ahead of this version.
+        """
+        settings = settings or Settings.load()
+        settings.service_url(), settings.sessions_url()  # a missing one is told before anything is touched
+        data = cls(settings, clock=clock)
+        try:
+            await data.check()
+            yield data
+        finally:
+            await data.close()
+
+    @classmethod
+    @asynccontextmanager
+    async def embedded(
+        cls, data_dir: Path | str | None = None, *, clock: Clock = utc_now
+    ) -> AsyncIterator[DataLayer]:
+        """Engines of its own, started and migrated to head: for demos, notebooks and tests. Needs the extra ``embedded``.
+
+        Everything is kept in ``data_dir``, and gone at the end without one. Raises ``UsageError`` when the extra is missing.
+        """
+        async with AsyncExitStack() as stack:
+            engines = await stack.enter_async_context(await EmbeddedEngines.start_async(data_dir))
+            settings = Settings(
+                _env_file=None,
+                database_url=SecretStr(engines.database_url),
+                redis_url=SecretStr(engines.redis_url),
+            )
+            await runner.upgrade(settings)
+            yield await stack.enter_async_context(cls.open(settings, clock=clock))
+
+    async def check(self) -> None:
+        """Ask both servers who they are. Raises as ``open`` does."""
+        connection = await self.database.lease()
+        clean = False
+        try:
+            await runner.require_head(connection)
+            refuse_unbound(await identity(connection, tenant_tables(metadata)))
+            clean = True
+        finally:
+            self.database.give_back(connection, clean=clean)
+        await self.redis.check()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.redis.close()
+        await self.database.close()
