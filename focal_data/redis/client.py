@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Self, TypeAlias, cast
 
 from redis import exceptions as driver
-from redis.asyncio.connection import BlockingConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
@@ -38,9 +38,11 @@ class RedisClient:
 
     def __init__(self, settings: Settings) -> None:
         """Nothing is connected yet. ``SettingsError`` for a URL that can't be used."""
+        self.settings = settings
         self._seconds = settings.redis_timeout
         self._pool = _pool(settings)
-        # The pool alone is unfair: whoever comes may overtake who waits.
+        self._idle: list[AbstractConnection] = []
+        # First come, first served: redis-py's own pools let whoever comes overtake who waits.
         self._turn = asyncio.Semaphore(settings.redis_pool_size)
         self._backoff = ExponentialBackoff(_LONGEST_PAUSE, _FIRST_PAUSE)
 
@@ -61,19 +63,20 @@ class RedisClient:
         """What is stored under each of some keys, in their order."""
         return cast("list[bytes | None]", await self._command(b"MGET", *keys) if keys else [])
 
-    async def ping(self) -> None:
-        """Returns if the server answers."""
+    async def check(self) -> None:
+        """Returns if the server answers, and raises otherwise."""
         await self._command(b"PING")
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close every connection."""
-        await self._pool.disconnect()
+        while self._idle:
+            await self._idle.pop().disconnect()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
+        await self.close()
 
     async def _command(self, name: bytes, *arguments: bytes) -> Reply:
         request, fate = packed((name, *arguments)), _Fate()
@@ -99,8 +102,9 @@ class RedisClient:
 
     async def _exchange(self, request: bytes, fate: _Fate) -> Reply:
         before = fate.doubtful
-        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call]
         try:
+            await self._pool.ensure_connection(connection)
             fate.doubtful = True
             await connection.send_packed_command(request)
             return cast("Reply", await connection.read_response())
@@ -108,7 +112,7 @@ class RedisClient:
             fate.doubtful = before
             raise
         finally:
-            await self._pool.release(connection)
+            self._idle.append(connection)
 
     def _failure(
         self, error: BaseException, operation: str, key: bytes, effect: Effect, fate: _Fate
@@ -119,12 +123,11 @@ class RedisClient:
         return ours
 
 
-def _pool(settings: Settings) -> BlockingConnectionPool:
+def _pool(settings: Settings) -> ConnectionPool:
+    """Makes connections and looks after them; who may use one when is the client's to say."""
     try:
-        return BlockingConnectionPool.from_url(
+        return ConnectionPool.from_url(
             settings.sessions_url(),
-            max_connections=settings.redis_pool_size,
-            timeout=settings.redis_timeout,
             socket_connect_timeout=settings.redis_timeout,
             socket_timeout=None,  # the client's own time-out covers the whole call
             retry=Retry(NoBackoff(), 0),  # it is the client that tries again, since it knows what is safe

@@ -5,7 +5,7 @@ A stored value, numbers big-endian:
 ====== =====  ====================================================================================================
 at     bytes
 ====== =====  ====================================================================================================
-0      1      format: 1 is JSON (the hot copy), 2 is JSON deflated (the cold one); a version later takes new numbers
+0      1      format: 1 is JSON (the hot copy), 2 is JSON deflated (the cold one); what comes later takes new numbers
 1      32     ids of its last four writes, newest first; put there by the server
 33     4      revision
 37     8      ``created_at``, microseconds of Unix time
@@ -31,10 +31,13 @@ from pydantic import TypeAdapter, ValidationError
 from focal_data.domain.session import Session
 from focal_data.errors import CorruptDataError
 from focal_data.redis import keys
+from focal_data.redis.dictionary import DICTIONARY
 
 JSON: Final = b"\x01"
 DEFLATED_JSON: Final = b"\x02"
 _NEWEST: Final = DEFLATED_JSON[0]
+_RAW: Final = -15  # no header and no checksum of zlib's: ours is over the JSON
+_LEVEL: Final = 2  # with the dictionary it takes as long as 1 does without, for a fifth less
 
 _HEAD: Final = struct.Struct(">IqqIB")
 _HEAD_AT: Final = 33
@@ -57,7 +60,7 @@ def encode(session: Session) -> Encoded:
     body = _SESSION.dump_json(session)
     terms = keys.terms(session)
     head = _HEAD.pack(*_facts(session), zlib.crc32(body), len(terms)) + b"".join(terms)
-    return Encoded(head, body, zlib.compress(body, 1))
+    return Encoded(head, body, _deflated(body))
 
 
 def decode(value: bytes, key: bytes) -> Session:
@@ -78,11 +81,16 @@ def _body(value: bytes, start: int, key: bytes) -> bytes:
     if kind == JSON:
         return value[start:]
     if kind == DEFLATED_JSON:
-        return zlib.decompress(value[start:])
+        return zlib.decompressobj(_RAW, DICTIONARY).decompress(value[start:])
     newer = value[0] > _NEWEST
     raise CorruptDataError(
         key.decode(), "was written by a newer version" if newer else "is in no format known"
     )
+
+
+def _deflated(body: bytes) -> bytes:
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=DICTIONARY)
+    return deflate.compress(body) + deflate.flush()
 
 
 def _facts(session: Session) -> tuple[int, int, int]:

@@ -4,7 +4,7 @@
 ``focal:{<tenant>:<session>}:h``        string     hot copy, expires
 ``focal:{<tenant>:<session>}:c``        string     cold copy, never expires by itself
 ``focal:{<tenant>:<digest>}:<kind>``    sorted set sessions (hex) that have one thing in common, newest activity first
-``focal:ages:<shard>``                  sorted set ``<tenant>:<session>`` of every session of every tenant
+``focal:ages:<shard>``                  sorted set ``<tenant>:<session>`` of every session of every tenant; 16 shards
 ======================================  =========  ===============================================================
 
 Ids are in hex. Both copies of a session lie in one slot; so do the indexes of one agent, one for each status. What an
@@ -15,15 +15,16 @@ the last activity in microseconds: ascending is newest first, and then by id.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 from uuid import UUID
-from zlib import crc32
 
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
 
-AGE_SHARDS: Final = 16
+AGE_SHARDS: Final = tuple(b"focal:ages:%x" % digit for digit in range(16))
+"""By the last digit of the session's id."""
 TERM_BYTES: Final = 17
 
 _CHANNEL, _CUSTOMER, _STEP = b"C", b"U", b"S"
@@ -38,8 +39,10 @@ _STATUS: Final = {
 LUA: Final = """
 local function hot_key(tag) return 'focal:{' .. tag .. '}:h' end
 local function cold_key(tag) return 'focal:{' .. tag .. '}:c' end
+local function ages_key(session) return 'focal:ages:' .. string.sub(session, -1) end
 local function tag_of(tenant, session) return tenant .. ':' .. session end
 local function parts_of(tag) return string.sub(tag, 1, 32), string.sub(tag, 34) end
+local function parts_of_key(key) return string.sub(key, 8, 39), string.sub(key, 41, 72) end
 local TERM = 17
 local function index_key(tenant, term)
   return 'focal:{' .. tenant .. ':' .. string.sub(term, 1, 16) .. '}:' .. string.sub(term, 17)
@@ -64,15 +67,6 @@ def cold(tag: bytes) -> bytes:
 def index(tenant: bytes, term: bytes) -> bytes:
     """The index of the sessions that have ``term``."""
     return b"focal:{%b:%b}:%b" % (tenant, term[:16], term[16:])
-
-
-def ages(tag: bytes) -> bytes:
-    """The shard of the ages that holds this session."""
-    return age_shard(crc32(tag) % AGE_SHARDS)
-
-
-def age_shard(number: int) -> bytes:
-    return b"focal:ages:%d" % number
 
 
 # A term is what a session is found by: the digest of it, and a letter for its kind.
@@ -125,6 +119,7 @@ def step_term(scenario_id: UUID, scenario_version: int, step_content_hash: str) 
     return _digest(scenario_id.bytes + text.encode(errors="surrogatepass")) + _STEP
 
 
+@lru_cache(4096)  # a conversation is found by the same things from turn to turn
 def _digest(data: bytes) -> bytes:
     # 64 bits: what an index gives is compared with what was asked for, so a collision costs time only.
     return blake2b(data, digest_size=8).hexdigest().encode()

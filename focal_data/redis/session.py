@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 from uuid import UUID
 
 from focal_data.database.engine import Clock, utc_now
@@ -21,7 +21,7 @@ from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionErro
 from focal_data.ids import TenantId
 from focal_data.mappers.base import checked
 from focal_data.redis import keys
-from focal_data.redis.client import RedisClient
+from focal_data.redis.client import RedisClient, Reply
 from focal_data.redis.codec import encode, microseconds, time_of
 from focal_data.redis.index import cursor_of, place_of
 from focal_data.redis.script import Effect, Script
@@ -36,30 +36,21 @@ _PROMOTE: Final = Script("promote", Effect.REPEATABLE)
 _DEMOTE: Final = Script("demote", Effect.ONCE)
 _SWEEP: Final = Script("sweep", Effect.ONCE)
 
-_STALE, _ABSENT, _OTHER_CREATION, _UNREADABLE = 1, 2, 3, 4  # what save.lua says
+_STALE, _ABSENT, _OTHER_CREATION = 1, 2, 3  # what save.lua says
+_UNREADABLE: Final = "holds no session that can be read"
 
-_SWEPT_BY_A_SAVE: Final = 2
 _SWEPT_AT_ONCE: Final = 100
 _CANDIDATES: Final = 8
-
-
-class Lifetimes(NamedTuple):
-    """How long an idle session stays hot, and how long it is kept at all."""
-
-    hot: timedelta
-    total: timedelta
 
 
 class RedisSessionStore(SessionStore):
     """The sessions of one tenant."""
 
-    def __init__(
-        self, client: RedisClient, tenant_id: TenantId, *, lifetimes: Lifetimes, clock: Clock = utc_now
-    ) -> None:
+    def __init__(self, client: RedisClient, tenant_id: TenantId, *, clock: Clock = utc_now) -> None:
         self._client = client
         self._tenant_id = tenant_id
-        self._reader = SessionReader(client, tenant_id, max_age=lifetimes.total, clock=clock)
-        self._hot_milliseconds = b"%d" % max(1, lifetimes.hot // timedelta(milliseconds=1))
+        self._reader = SessionReader(client, tenant_id, clock=clock)
+        self._hot_milliseconds = b"%d" % max(1, client.settings.hot_ttl // timedelta(milliseconds=1))
 
     async def get(self, session_id: UUID) -> Session | None:
         return await self._first([self._reader.slot(session_id)])
@@ -67,22 +58,19 @@ class RedisSessionStore(SessionStore):
     async def save(self, session: Session) -> Session:
         mine = checked(session, self._tenant_id)
         now = self._reader.now()
-        write = os.urandom(8)
+        write = (self._hot_milliseconds, self._reader.cutoff(now), os.urandom(8))
         created = mine.created_at if mine.revision and mine.created_at else now
         while True:
             changes = {"revision": mine.revision + 1, "created_at": created, "last_activity_at": now}
             new = mine.model_copy(update=changes)
-            code, detail = await self._write(new, write)
-            if code == 0:
+            reply = await self._write(new, write)
+            if reply == 0:
                 return new
-            if code != _OTHER_CREATION:
-                raise self._refusal(code, detail, mine.session_id)
-            created = time_of(detail)
+            created = self._other_creation(cast("list[bytes]", reply), new)
 
     async def delete(self, session_id: UUID) -> bool:
         slot = self._reader.slot(session_id)
-        names = (slot.cold, slot.hot, keys.ages(slot.tag))
-        return await self._client.run(_DELETE, names, (self._reader.cutoff(), slot.tag)) == 1
+        return await self._client.run(_DELETE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
 
     async def get_by_channel(
         self, channel: Channel, channel_user_id: str, *, agent_id: UUID | None = None
@@ -152,42 +140,27 @@ class RedisSessionStore(SessionStore):
             _PROMOTE, (slot.cold, slot.hot), (self._hot_milliseconds, self._reader.cutoff())
         )
         if code == 2:
-            raise CorruptDataError(slot.cold.decode(), "holds no session that can be read")
+            raise CorruptDataError(slot.cold.decode(), _UNREADABLE)
         return code == 1
 
     async def demote_to_persistent(self, session_id: UUID) -> bool:
         slot = self._reader.slot(session_id)
         return await self._client.run(_DEMOTE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
 
-    async def _write(self, new: Session, write: bytes) -> tuple[int, int]:
-        """What the server says to it: 0, or why not, with a number that tells more."""
+    async def _write(self, new: Session, write: tuple[bytes, bytes, bytes]) -> Reply:
         slot = self._reader.slot(new.session_id)
-        bytes_ = encode(new)
-        reply = await self._client.run(
-            _SAVE,
-            (slot.cold, slot.hot, keys.ages(slot.tag)),
-            (
-                b"%d" % (new.revision - 1),
-                write,
-                self._hot_milliseconds,
-                self._reader.cutoff(),
-                self._reader.tenant,
-                new.session_id.hex.encode(),
-                *bytes_,
-                b"%d" % _SWEPT_BY_A_SAVE,
-            ),
-        )
-        code, detail = (*reply, 0)[:2] if isinstance(reply, list) else (0, 0)
-        return int(cast("int", code)), int(cast("int", detail))
+        return await self._client.run(_SAVE, (slot.cold, slot.hot), (*write, *encode(new)))
 
-    def _refusal(self, code: int, revision: int, session_id: UUID) -> StoreError:
+    def _other_creation(self, refusal: Sequence[bytes], new: Session) -> datetime:
+        """When the session was created in truth, if that is why it was refused; otherwise raises what is wrong."""
+        code, *detail = map(int, refusal)
+        if code == _OTHER_CREATION:
+            return time_of(detail[0])
         if code == _STALE:
-            return StaleRevisionError("Session", revision)
+            raise StaleRevisionError("Session", detail[0])
         if code == _ABSENT:
-            return NotFoundError("Session")
-        return CorruptDataError(
-            self._reader.slot(session_id).cold.decode(), "holds no session that can be read"
-        )
+            raise NotFoundError("Session")
+        raise CorruptDataError(self._reader.slot(new.session_id).cold.decode(), _UNREADABLE)
 
     async def _first(self, slots: Sequence[Slot], agent_id: UUID | None = None) -> Session | None:
         """The first that there is, of one agent or of any, made hot in the same round trip."""
@@ -219,18 +192,17 @@ def in_scope(session: Session, scope: ScopeFilter, now: datetime) -> bool:
 class RedisSessionMaintenance(SessionMaintenance):
     """The sessions of all tenants on one server."""
 
-    def __init__(self, client: RedisClient, *, max_age: timedelta, clock: Clock = utc_now) -> None:
+    def __init__(self, client: RedisClient, *, clock: Clock = utc_now) -> None:
         self._client = client
-        self._max_age = max_age
         self._clock = clock
 
     async def cleanup(self) -> int:
-        cutoff = b"%d" % microseconds(self._clock().astimezone(UTC) - self._max_age)
-        return sum([await self._sweep(keys.age_shard(number), cutoff) for number in range(keys.AGE_SHARDS)])
+        cutoff = b"%d" % microseconds(self._clock().astimezone(UTC) - self._client.settings.max_age)
+        return sum([await self._sweep(shard, cutoff) for shard in keys.AGE_SHARDS])
 
     async def health_check(self) -> bool:
         try:
-            await self._client.ping()
+            await self._client.check()
         except StoreError:
             return False
         return True

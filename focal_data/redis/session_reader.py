@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
@@ -42,21 +42,21 @@ class Found(NamedTuple):
 class SessionReader:
     """Reads the sessions of one tenant, and believes an index only after it has looked."""
 
-    def __init__(self, client: RedisClient, tenant_id: TenantId, *, max_age: timedelta, clock: Clock) -> None:
+    def __init__(self, client: RedisClient, tenant_id: TenantId, *, clock: Clock) -> None:
         self.tenant = tenant_id.hex.encode()
         self.index = SessionIndex(client, self.tenant)
         self._client = client
         self._tenant_id = tenant_id
-        self._max_age = max_age
+        self._max_age = client.settings.max_age
         self._clock = clock
 
     def now(self) -> datetime:
         """The store's clock."""
         return self._clock().astimezone(UTC)
 
-    def cutoff(self) -> bytes:
+    def cutoff(self, now: datetime | None = None) -> bytes:
         """What was last active before this is absent."""
-        return b"%d" % microseconds(self.now() - self._max_age)
+        return b"%d" % microseconds((now or self.now()) - self._max_age)
 
     def slot(self, session_id: UUID) -> Slot:
         tag = keys.tag(self.tenant, session_id)

@@ -3,6 +3,8 @@
 
 local FORMATS = {[1] = true, [2] = true}
 local IDS_AT, HEAD_AT, COUNT_AT, TERMS_AT = 2, 34, 58, 59
+local HEAD_BYTES = TERMS_AT - HEAD_AT
+local AGE_SLICE = 3600 * 1000000 -- an hour
 local LONGEST_HEAD = TERMS_AT + 8 * TERM
 
 local function failed(reply) return type(reply) == 'table' and reply.err ~= nil end
@@ -38,12 +40,12 @@ local function unindex(tenant, session, terms, kept)
 end
 
 -- Both copies and all that points to them. What a read-only server answers to the first command is given back.
-local function remove(tag, ages, stored)
+local function remove(tenant, session, stored)
+  local tag = tag_of(tenant, session)
   local reply = redis.pcall('DEL', hot_key(tag), cold_key(tag))
   if failed(reply) then return reply end
-  local tenant, session = parts_of(tag)
   if stored then unindex(tenant, session, stored.terms, '') end
-  redis.call('ZREM', ages, tag)
+  redis.call('ZREM', ages_key(session), tag)
 end
 
 -- Removes up to `limit` sessions of this shard that were last active before `cutoff`, by what they say themselves.
@@ -56,7 +58,8 @@ local function sweep(ages, cutoff, limit)
     if stored and stored.activity >= cutoff then
       redis.call('ZADD', ages, score_of(stored.activity), tag)
     else
-      local refused = remove(tag, ages, stored)
+      local tenant, session = parts_of(tag)
+      local refused = remove(tenant, session, stored)
       if refused then return refused end
       if stored ~= nil then removed = removed + 1 end
     end

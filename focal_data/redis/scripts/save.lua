@@ -1,45 +1,46 @@
 -- Both copies, the indexes and the age, or nothing at all.
--- KEYS: cold, hot, ages. ARGV: expected revision, id of the write, milliseconds that hot lasts, cutoff, tenant, session,
--- head, hot body, cold body, how many old sessions to sweep.
+-- KEYS: cold, hot. ARGV: milliseconds that hot lasts, cutoff, id of the write, head, hot body, cold body.
 -- Gives 0, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable.
-local cold, hot, ages = KEYS[1], KEYS[2], KEYS[3]
-local expected, cutoff, tenant, session, head = tonumber(ARGV[1]), tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7]
+local SWEPT_BY_A_SAVE = 2
+local cold, hot = KEYS[1], KEYS[2]
+local cutoff, write, head = tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local tenant, session = parts_of_key(cold)
+local revision, created, activity = struct.unpack('>I4i8i8', head)
 
-local old = read_cold(cold)
-if failed(old) then return old end
-local stored = parsed(old)
+local reply = read_cold(cold)
+if failed(reply) then return reply end
+local stored = parsed(reply)
 if stored == false then return {4} end
+local current = stored and stored.activity >= cutoff and stored or nil
 
--- A retry finds its own write, even under those of others who saw it.
-if stored then
-  for at = 1, 25, 8 do
-    if string.sub(stored.ids, at, at + 7) == ARGV[2] then return 0 end
+if (current and current.revision or 0) ~= revision - 1 then
+  -- A retry finds its own write, even under those of others who saw it.
+  for at = 1, stored and 25 or 0, 8 do
+    if string.sub(stored.ids, at, at + 7) == write then return 0 end
   end
+  return current and {1, current.revision} or {2}
 end
 
-local current = stored
-if stored and stored.activity < cutoff then current = nil end
-if current then
-  if current.revision ~= expected then return {1, current.revision} end
-elseif expected ~= 0 then
-  return {2}
-end
+local terms = string.sub(head, HEAD_BYTES + 1)
+if current and current.created ~= created then return {3, string.format('%.0f', current.created)} end
 
-local new = parsed(string.char(1) .. string.rep('\0', 32) .. head)
-if current and current.created ~= new.created then return {3, string.format('%.0f', current.created)} end
+-- An age may lag behind by a slice, since whoever sweeps looks at the session itself.
+local ageing = not stored or math.floor(stored.activity / AGE_SLICE) ~= math.floor(activity / AGE_SLICE)
 
 -- The commands that a full or read-only server refuses come first: it refuses the first of them or none.
-local score = score_of(new.activity)
-local refused = redis.pcall('ZADD', ages, score, tag_of(tenant, session))
-if failed(refused) then return refused end
-for at = 1, #new.terms, TERM do
-  refused = redis.pcall('ZADD', index_key(tenant, string.sub(new.terms, at, at + TERM - 1)), score, session)
-  if failed(refused) then return refused end
+local score = score_of(activity)
+if ageing then
+  reply = redis.pcall('ZADD', ages_key(session), score, tag_of(tenant, session))
+  if failed(reply) then return reply end
+end
+for at = 1, #terms, TERM do
+  reply = redis.pcall('ZADD', index_key(tenant, string.sub(terms, at, at + TERM - 1)), score, session)
+  if failed(reply) then return reply end
 end
 
-local ids = ARGV[2] .. (current and string.sub(current.ids, 1, 24) or string.rep('\0', 24))
-redis.call('SET', cold, '\2' .. ids .. head .. ARGV[9])
-redis.call('SET', hot, '\1' .. ids .. head .. ARGV[8], 'PX', ARGV[3])
-if stored and stored.terms ~= new.terms then unindex(tenant, session, stored.terms, new.terms) end
-sweep(ages, cutoff, tonumber(ARGV[10]))
+head = write .. (current and string.sub(current.ids, 1, 24) or string.rep('\0', 24)) .. head
+redis.call('SET', cold, '\2' .. head .. ARGV[6])
+redis.call('SET', hot, '\1' .. head .. ARGV[5], 'PX', ARGV[1])
+if stored and stored.terms ~= terms then unindex(tenant, session, stored.terms, terms) end
+if ageing then sweep(ages_key(session), cutoff, SWEPT_BY_A_SAVE) end
 return 0
