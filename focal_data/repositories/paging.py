@@ -44,7 +44,7 @@ def page(entities: list[E], limit: int, key: Sequence[Column[Any]]) -> Page[E]:
         return Page(entities)
     last = entities[limit - 1]
     parts = [key[0].table.name, *(getattr(last, column.name) for column in key)]
-    cursor = base64.urlsafe_b64encode(orjson.dumps(parts)).rstrip(b"=").decode()
+    cursor = base64.urlsafe_b64encode(orjson.dumps(parts, default=str)).rstrip(b"=").decode()
     return Page(entities[:limit], cursor)
 
 

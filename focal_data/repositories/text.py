@@ -17,19 +17,20 @@ MAX_WORDS: Final = 32
 SNIPPET_CHARACTERS: Final = 2000
 """How much of a content a snippet is looked for in; one of 9 KB would take fifteen times as long."""
 
-_DASHES: Final = re.compile(r"-[-\s!&|()]*-")
-"""What PostgreSQL reads as a negation of a negation; more than 32 of them overflow its stack."""
+_IDLE_DASH: Final = re.compile(r"-(?![\w\"])")
+"""One that negates neither a word nor a phrase; a run of them is a nested negation, and 32 overflow PostgreSQL's stack."""
 
 
 def harmless(query: str, field: str) -> str:
-    """``query`` at a cost that is bounded: NUL and lone surrogates gone, runs of dashes made one, and the rest cut off
-    after ``MAX_WORDS`` words and ``MAX_BYTES`` bytes of UTF-8. What is no text is ``InvalidDataError(field)``.
+    """``query`` at a cost that is bounded: its first ``MAX_WORDS`` words, and of these ``MAX_BYTES`` bytes of UTF-8.
+
+    NUL, lone surrogates and idle dashes are left out. What is no text is ``InvalidDataError(field)``.
     """
     if not isinstance(query, str):
         raise InvalidDataError(field, "must be text")
-    head = query[: MAX_BYTES * 16].replace("\0", " ")  # spaces may be many
-    words = _DASHES.sub("-", head).split()
-    return " ".join(words[:MAX_WORDS]).encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
+    words = query.replace("\0", " ").split(None, MAX_WORDS)[:MAX_WORDS]
+    head = _IDLE_DASH.sub(" ", " ".join(words)[:MAX_BYTES])
+    return head.encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
 
 
 def parsed() -> CTE:

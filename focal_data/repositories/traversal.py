@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import array
+from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from focal_data.database.statement import Statement
@@ -82,7 +82,7 @@ def _nearest(reach: CTE) -> CTE:
     """The first ``limit`` entities of ``reach``, each where it was reached first."""
     # lint: allow unscoped-statement because it reads what scoped arms have found
     first = select(reach.c.entity_id, reach.c.depth, reach.c.path).where(reach.c.depth > 0)
-    first = first.distinct(reach.c.entity_id).order_by(reach.c.entity_id, reach.c.depth)
+    first = first.ext(distinct_on(reach.c.entity_id)).order_by(reach.c.entity_id, reach.c.depth)
     found = first.subquery("first")
     # lint: allow unscoped-statement because it reads what scoped arms have found
     return select(found).order_by(found.c.depth, found.c.entity_id).limit(bindparam("limit")).cte("nearest")
@@ -116,7 +116,7 @@ def _next_level(level: CTE, direction: Direction, asked: Asked) -> Select[Any]:
     if times := asked & _TIMES:
         passed = EntityRepository.source(asked, "passed")
         step = step.where(*EntityRepository.meets(passed, times), passed.c.id == edge.c.entity_id)
-    best = step.distinct(edge.c.entity_id).order_by(edge.c.entity_id, path).subquery("best")
+    best = step.ext(distinct_on(edge.c.entity_id)).order_by(edge.c.entity_id, path).subquery("best")
     # lint: allow unscoped-statement because it reads what scoped arms have found
     return select(best.c.entity_id, best.c.depth, best.c.path, func.count().over())
 
