@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
 from aiocache.backends.redis import RedisCache
+from redis.asyncio import Redis
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
@@ -138,8 +139,8 @@ def by_advanced_alchemy(
     return {"read": read, "list": listed}
 
 
-def aiocache_of(ground: Ground, client: Any) -> RedisCache:
-    """aiocache over a client of its own on the same server: one tier, no revision, no index."""
-    cache = RedisCache.__new__(RedisCache)
-    RedisCache.__init__(cache, client=client)
+def aiocache_over(client: Redis) -> RedisCache:
+    """aiocache on the same server: one tier, no revision, no index."""
+    cache = RedisCache()
+    cache.client = client  # its own way knows hosts and ports, not sockets
     return cache

@@ -176,7 +176,7 @@ async def session_works(ground: Ground) -> AsyncIterator[list[Work]]:
     sessions, session = ground.tenant.sessions, await ground.tenant.sessions.save(a_session(ground))
     encoded = encode(session)
     client = Redis.from_url(ground.settings.sessions_url())
-    cache = peers.aiocache_of(ground, Redis.from_url(ground.settings.sessions_url()))
+    cache = peers.aiocache_over(Redis.from_url(ground.settings.sessions_url()))
     await client.set(b"bench:hot", encoded.hot)
     await cache.set("bench:aio", encoded.hot)
 
