@@ -33,6 +33,16 @@ PATIENCE = 30.0
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no embedded engines for Windows")
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """In memory, where that can be: a disk takes a second to make a cluster's thousand files durable."""
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
 @contextmanager
 def owner(
     what: str, *arguments: str, program: str = sys.executable, **options: Any
@@ -440,7 +450,7 @@ class TestUsers:
     def nobody(self) -> Iterator[dict[str, Any]]:
         """How to start a process as an ordinary user whose home does not exist."""
         who = pwd.getpwnam("nobody")
-        base = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path("/tmp")  # noqa: S108
+        base = MEMORY if MEMORY.is_dir() else Path("/tmp")  # noqa: S108
         with tempfile.TemporaryDirectory(dir=base) as folder:
             os.chown(folder, who.pw_uid, who.pw_gid)
             yield {
