@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
 from aiocache.backends.redis import RedisCache
+from aiocache.serializers import NullSerializer
 from redis.asyncio import Redis
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -141,6 +142,6 @@ def by_advanced_alchemy(
 
 def aiocache_over(client: Redis) -> RedisCache:
     """aiocache on the same server: one tier, no revision, no index."""
-    cache = RedisCache()
+    cache = RedisCache(serializer=NullSerializer(encoding=None))
     cache.client = client  # its own way knows hosts and ports, not sockets
     return cache
