@@ -12,7 +12,7 @@ Revision 0001, after nothing. Made 2026-11-21.
 #   `with op.get_context().autocommit_block():`. It can't be rolled back: drop what a failure leaves INVALID.
 # - A constraint on a table with many rows: postgresql_not_valid=True first, VALIDATE CONSTRAINT in the next revision.
 # - The release before this one still runs while it is applied: drop in a later release what that one uses.
-# - Don't import focal_data here. This file must mean the same when the package has moved on.
+# - Import nothing of this package here. This file must mean the same when the package has moved on.
 # - A table has its policy and its grants (op.create_tenant_policy, op.grant_app), or services can't see it, or see too much.
 
 from collections.abc import Sequence

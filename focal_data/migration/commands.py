@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
 
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
@@ -12,16 +15,18 @@ from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Connection
-from sqlalchemy.exc import DBAPIError
 
-from focal_data.database.translation import DRIVER_ERRORS, translated
+from focal_data.database.translation import translated
 from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
-from focal_data.migration.connection import alchemy_connected
+from focal_data.migration.connection import ERRORS, alchemy_connected, beneath
 from focal_data.migration.environment import configuration, name_filter
 from focal_data.migration.place import Place, Services
 from focal_data.migration.rendering import render_item
 from focal_data.migration.revisions import VERSION_TABLE, scripts_path
 from focal_data.tables import metadata
+
+_alembic: Final = threading.Lock()
+"""Alembic keeps the command in progress in its modules: of two at once, one would write to the other's database."""
 
 
 async def run(place: Place, command: Callable[[Config, str], None], revision: str) -> None:
@@ -34,8 +39,18 @@ async def run(place: Place, command: Callable[[Config, str], None], revision: st
         command(config, revision)
 
     with _explained():
-        async with alchemy_connected(place.url) as connection:
+        async with _alone(), alchemy_connected(place.url) as connection:
             await connection.run_sync(work)
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[None]:
+    while not _alembic.acquire(blocking=False):  # noqa: ASYNC110  (event loops of other threads wait for it as well)
+        await asyncio.sleep(0.02)
+    try:
+        yield
+    finally:
+        _alembic.release()
 
 
 async def differences(place: Place) -> list[str]:
@@ -75,14 +90,13 @@ def _explained() -> Iterator[None]:
         return
     except CommandError as error:  # in Alembic's own words: revisions, and what is wrong with them
         failure: FocalDataError = SchemaError(str(error))
-    except DRIVER_ERRORS as error:
-        failure = _failure(error)
+    except ERRORS as error:
+        failure = _failure(beneath(error))
     raise failure
 
 
 def _failure(error: BaseException) -> FocalDataError:
-    cause = (error.orig.__cause__ or error.orig) if isinstance(error, DBAPIError) and error.orig else error
-    code: str = getattr(cause, "sqlstate", None) or ""
+    code: str = getattr(error, "sqlstate", None) or ""
     if code[:2] in ("", "08", "28", "3D", "53", "57"):
         return translated(error)
     failure: FocalDataError
@@ -92,9 +106,9 @@ def _failure(error: BaseException) -> FocalDataError:
         )
     else:
         failure = SchemaError(
-            f"a revision failed and was rolled back ({_where(cause, code)}): see `alembic upgrade`"
+            f"a revision failed and was rolled back ({_where(error, code)}): see `alembic upgrade`"
         )
-    failure.__cause__ = DriverError.of(cause, code=code)
+    failure.__cause__ = DriverError.of(error, code=code)
     return failure
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import asyncpg
 from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS: Final = 10.0
 LOCK_SECONDS: Final = 600.0
 """How long one migration waits for another."""
+
+ERRORS: Final = (*DRIVER_ERRORS, DBAPIError)
+"""What may be raised by a connection that Alembic uses; ``beneath`` takes SQLAlchemy's wrapping off."""
 
 SERVER_SETTINGS: Final = {"application_name": "focal_data migration"}
 _POLL_SECONDS: Final = 0.05
@@ -63,8 +67,8 @@ async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
     connection = engine.connect()
     try:
         await connection.start()
-    except DRIVER_ERRORS as error:
-        failure = translated(error)
+    except ERRORS as error:
+        failure = translated(beneath(error))
     else:
         try:
             yield connection
@@ -72,6 +76,13 @@ async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
             await connection.close()
         return
     raise failure
+
+
+def beneath(error: BaseException) -> BaseException:
+    """What the driver itself raised."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
 
 
 @asynccontextmanager

@@ -5,7 +5,8 @@ Revisions don't name the role: it belongs to the cluster, and its name is a sett
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from focal_data.database import tenancy
 from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
+from focal_data.migration.connection import beneath
 from focal_data.migration.place import Services
 from focal_data.settings import Settings
 
@@ -85,19 +87,24 @@ class Implied(ops.ModifyTableOps):
 @Operations.implementation_for(FocalOperation)
 def _execute(operations: Operations, operation: FocalOperation) -> None:
     subject = Subject.of(operations.migration_context)
-    for statement in operation.statements(subject):
-        try:
+    with _explained(operation.refusals(subject)):
+        for statement in operation.statements(subject):
             operations.execute(statement)
-        except DBAPIError as error:
-            failure = operation.refusals(subject).get(getattr(error.orig, "sqlstate", ""))
-            if failure is None:
-                raise
-            failure.__cause__ = DriverError.of(
-                error.orig or error, code=getattr(error.orig, "sqlstate", None)
-            )
-        else:
-            continue
-        raise failure
+
+
+@contextmanager
+def _explained(refusals: Mapping[str, FocalDataError]) -> Iterator[None]:
+    try:
+        yield
+        return
+    except DBAPIError as error:
+        refused = beneath(error)
+        code = getattr(refused, "sqlstate", "")
+        if code not in refusals:
+            raise
+        failure = refusals[code]
+        failure.__cause__ = DriverError.of(refused, code=code)
+    raise failure
 
 
 @renderers.dispatch_for(FocalOperation)

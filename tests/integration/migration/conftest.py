@@ -1,0 +1,162 @@
+"""Databases whose owner is no superuser, and what the catalogue says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from sqlalchemy.engine import make_url
+
+from focal_data.database.engine import dsn
+from focal_data.migration import runner
+from focal_data.settings import Settings
+from focal_data.testing.databases import fresh_database, on_server
+from focal_data.testing.engines import Engines
+
+REPOSITORY = Path(__file__).parents[3]
+PASSWORD = "correct horse"
+
+
+@dataclass(frozen=True)
+class Estate:
+    """A database, with an owner, a login for services and a name for their role that no other test has."""
+
+    admin_url: str
+    owner: str
+    service: str
+    role: str
+
+    @property
+    def settings(self) -> Settings:
+        values = {"migration_url": self.url(self.owner), "database_url": self.url(self.service)}
+        return Settings.model_validate(values | {"app_role": self.role})
+
+    def url(self, login: str) -> str:
+        url = make_url(self.admin_url).set(username=login, password=PASSWORD)
+        return url.render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def connection(self, login: str | None = None, **options: str) -> AsyncIterator[asyncpg.Connection]:
+        """As ``login``, or else as the administrator."""
+        url = make_url(self.url(login) if login else self.admin_url)
+        connection = await asyncpg.connect(dsn(url), server_settings=options)
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def as_admin(self, *statements: str) -> None:
+        await on_server(self.admin_url, *statements)
+
+    async def catalogue(self) -> dict[str, list[str]]:
+        async with self.connection() as connection:
+            return {
+                kind: [row[0] for row in await connection.fetch(query)] for kind, query in CATALOGUE.items()
+            }
+
+    async def alembic(self, *arguments: str, cwd: Path = REPOSITORY) -> tuple[int, str, str]:
+        """The exit code, output and errors of Alembic's command line, run in ``cwd`` by the owner."""
+        environment = {
+            "FOCAL_DATA_MIGRATION_URL": self.url(self.owner),
+            "FOCAL_DATA_DATABASE_URL": self.url(self.service),
+            "FOCAL_DATA_APP_ROLE": self.role,
+            "PYTHONPATH": str(cwd),
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", *arguments),
+            cwd=cwd,
+            env=os.environ | environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, output.decode(), errors.decode()
+
+
+_OURS = "n.nspname = 'public' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = {} AND d.deptype = 'e')"
+CATALOGUE = {
+    "relations": f"""SELECT concat_ws(' ', relkind, relname, relrowsecurity, relforcerowsecurity, reloptions, relacl)
+        FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE {_OURS.format("c.oid")} ORDER BY 1""",
+    "columns": f"""SELECT concat_ws(' ', relname, attnum, attname, format_type(atttypid, atttypmod), attnotnull,
+          attstorage, attacl, pg_get_expr(adbin, adrelid))
+        FROM pg_attribute JOIN pg_class c ON c.oid = attrelid JOIN pg_namespace n ON n.oid = relnamespace
+        LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+        WHERE attnum > 0 AND NOT attisdropped AND {_OURS.format("c.oid")} ORDER BY relname, attnum""",
+    "constraints": f"""SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(o.oid))
+        FROM pg_constraint o JOIN pg_namespace n ON n.oid = connamespace WHERE {_OURS.format("o.oid")} ORDER BY 1""",
+    "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "policies": "SELECT pg_policies::text FROM pg_policies ORDER BY 1",
+    "types": f"""SELECT typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
+        WHERE {_OURS.format("coalesce(nullif(typelem, 0), t.oid)")} ORDER BY 1""",
+    "functions": f"""SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
+        WHERE {_OURS.format("p.oid")} ORDER BY 1""",
+    "schemas": "SELECT concat_ws(' ', nspname, nspacl) FROM pg_namespace WHERE nspname = 'public'",
+}
+"""Queries that describe a database; equal answers are equal schemas."""
+
+NewEstate = Callable[..., Awaitable[Estate]]
+
+
+@asynccontextmanager
+async def _estate(
+    admin_url: str, *, createrole: bool = True, extension: bool = True
+) -> AsyncIterator[Estate]:
+    mark = uuid4().hex[:12]
+    owner, service = f"owner_{mark}", f"service_{mark}"
+    right = "CREATEROLE" if createrole else "NOCREATEROLE"
+    await on_server(
+        admin_url,
+        f"CREATE ROLE {owner} LOGIN {right} PASSWORD '{PASSWORD}'",
+        f"CREATE ROLE {service} LOGIN PASSWORD '{PASSWORD}'",
+    )
+    try:
+        async with fresh_database(admin_url) as url:
+            estate = Estate(url, owner, service, role=f"app_{mark}")
+            database = make_url(url).database
+            await on_server(admin_url, f"ALTER DATABASE {database} OWNER TO {owner}")
+            if extension:
+                await estate.as_admin("CREATE EXTENSION vector")
+            yield estate
+    finally:
+        await on_server(
+            admin_url, *(f"DROP ROLE IF EXISTS {name}" for name in (f"app_{mark}", service, owner))
+        )
+
+
+@pytest.fixture
+async def new_estate(focal_engines: Engines) -> AsyncIterator[NewEstate]:
+    """Makes empty databases; ``createrole``: the owner may create roles, ``extension``: pgvector is there."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*, createrole: bool = True, extension: bool = True) -> Estate:
+            made = _estate(focal_engines.admin_url, createrole=createrole, extension=extension)
+            return await stack.enter_async_context(made)
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+async def template_estate(focal_engines: Engines) -> AsyncIterator[Estate]:
+    """A database at head, to be copied and left alone."""
+    async with _estate(focal_engines.admin_url) as estate:
+        await runner.upgrade(estate.settings)
+        yield estate
+
+
+@pytest.fixture
+async def estate(template_estate: Estate, focal_engines: Engines) -> AsyncIterator[Estate]:
+    """A database at head, of this test alone."""
+    original = template_estate
+    template = make_url(original.admin_url).database
+    async with fresh_database(focal_engines.admin_url, template=template) as url:
+        await on_server(url, f"ALTER DATABASE {make_url(url).database} OWNER TO {original.owner}")
+        yield Estate(url, original.owner, original.service, original.role)
