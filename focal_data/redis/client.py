@@ -13,7 +13,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 
 from focal_data.errors import FocalDataError, Outcome, SettingsError
 from focal_data.redis.script import Effect, Script, packed
-from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, REFUSED, translated
+from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, is_refusal, translated
 from focal_data.settings import PREFIX, Settings
 from focal_data.telemetry import log_failure
 
@@ -40,8 +40,8 @@ class RedisClient:
         """Nothing is connected yet. ``SettingsError`` for a URL that can't be used."""
         self.settings = settings
         self._seconds = settings.redis_timeout
-        self._pool = _pool(settings)
-        self._idle: list[AbstractConnection] = []
+        self._pool, first = _pool(settings)
+        self._idle: list[AbstractConnection] = [first]
         # First come, first served: redis-py's own pools let whoever comes overtake who waits.
         self._turn = asyncio.Semaphore(settings.redis_pool_size)
         self._backoff = ExponentialBackoff(_LONGEST_PAUSE, _FIRST_PAUSE)
@@ -95,7 +95,7 @@ class RedisClient:
                 return await self._exchange(request, fate)
             except _LOST as error:
                 failures += 1
-                lost_for_good = isinstance(error, REFUSED) or (effect is Effect.ONCE and fate.doubtful)
+                lost_for_good = is_refusal(error) or (effect is Effect.ONCE and fate.doubtful)
                 if lost_for_good or failures > _RETRIES:
                     raise
             await asyncio.sleep(self._backoff.compute(failures))
@@ -123,10 +123,13 @@ class RedisClient:
         return ours
 
 
-def _pool(settings: Settings) -> ConnectionPool:
-    """Makes connections and looks after them; who may use one when is the client's to say."""
+def _pool(settings: Settings) -> tuple[ConnectionPool, AbstractConnection]:
+    """What makes connections and looks after them, and a first one, not yet connected, to see that it can.
+
+    Who may use a connection when is the client's to say.
+    """
     try:
-        return ConnectionPool.from_url(
+        pool = ConnectionPool.from_url(
             settings.sessions_url(),
             socket_connect_timeout=settings.redis_timeout,
             socket_timeout=None,  # the client's own time-out covers the whole call
@@ -134,5 +137,6 @@ def _pool(settings: Settings) -> ConnectionPool:
             decode_responses=False,
             protocol=2,
         )
+        return pool, pool.make_connection()  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
         raise SettingsError(f"{PREFIX}REDIS_URL", "is not a URL of a Redis server") from None

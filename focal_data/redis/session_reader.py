@@ -19,6 +19,8 @@ from focal_data.redis.index import Place, SessionIndex
 
 _MOST_AT_ONCE: Final = 1000
 _MOST_ROUNDS: Final = 8
+_MOST_READINGS: Final = 3
+_FEWEST_AT_ONCE: Final = 8
 
 Wanted = Callable[[Session], bool]
 
@@ -78,7 +80,7 @@ class SessionReader:
         twice as many.
         """
         found: dict[UUID, Session] = {}
-        count, after = limit, None
+        count, after = max(limit, _FEWEST_AT_ONCE), None
         while True:
             entries, sessions = await self._verified(terms, after, count)
             found |= {s.session_id: s for s in sessions if s is not None and wanted(s)}
@@ -89,7 +91,7 @@ class SessionReader:
     async def page(self, term: bytes, wanted: Wanted, limit: int, after: Place | None) -> Found:
         """The next ``limit`` of what is wanted behind ``after``; fewer when it would have to look for long."""
         found: list[Session] = []
-        count = min(limit + 1, _MOST_AT_ONCE)
+        count = min(max(limit + 1, _FEWEST_AT_ONCE), _MOST_AT_ONCE)
         for _ in range(_MOST_ROUNDS):
             entries, sessions = await self._verified([term], after, count)
             for entry, session in zip(entries, sessions, strict=True):
@@ -108,14 +110,15 @@ class SessionReader:
     ) -> tuple[list[Place], list[Session | None]]:
         """The next entries and their sessions, ``None`` where there is none.
 
-        Entries that mislead are repaired, and read once more.
+        Entries that mislead are repaired, and read again.
         """
-        entries, sessions = await self._read(terms, after, count)
-        misled = [e.session_id for e, s in zip(entries, sessions, strict=True) if _misleads(e, s, terms)]
-        if misled:
+        for _ in range(_MOST_READINGS):
+            entries, sessions = await self._read(terms, after, count)
+            misled = [e.session_id for e, s in zip(entries, sessions, strict=True) if _misleads(e, s, terms)]
+            if not misled:
+                break
             with suppress(StoreError):  # logged; what is wanted is checked all the same
                 await self.index.repair(terms, misled)
-            entries, sessions = await self._read(terms, after, count)
         return entries, sessions
 
     async def _read(

@@ -55,6 +55,11 @@ def translated(error: BaseException, key: bytes, outcome: Outcome) -> FocalDataE
     return ours
 
 
+def is_refusal(error: BaseException) -> bool:
+    """Whether the login or its rights are at fault. While it connects, redis-py hides that below a lost connection."""
+    return isinstance(error, REFUSED) or isinstance(error.__cause__, REFUSED)
+
+
 def _code(error: BaseException) -> str | None:
     """The first word of Redis' answer, in capitals; redis-py drops those that it knows."""
     if known := _CODES.get(type(error)):  # type: ignore[arg-type]
@@ -66,7 +71,7 @@ def _code(error: BaseException) -> str | None:
 
 
 def _by_code(code: str | None, key: bytes, error: BaseException) -> FocalDataError | None:
-    if isinstance(error, REFUSED) or code in ("NOAUTH", "NOPERM", "WRONGPASS"):
+    if is_refusal(error) or code in ("NOAUTH", "NOPERM", "WRONGPASS"):
         return AccessError("Redis refused the login or the command: check the user and password of the URL")
     if code == "WRONGTYPE":
         return CorruptDataError(key.decode(), "is not of the type that is kept there")

@@ -7,7 +7,11 @@ local HEAD_BYTES = TERMS_AT - HEAD_AT
 local AGE_SLICE = 3600 * 1000000 -- an hour
 local LONGEST_HEAD = TERMS_AT + 8 * TERM
 
-local function failed(reply) return type(reply) == 'table' and reply.err ~= nil end
+local function failed(reply)
+  if type(reply) ~= 'table' or not reply.err then return false end
+  reply.err = string.gsub(reply.err, '^@user_script: ?%d+: %-?', '') -- Redis 6 puts it before the code
+  return true
+end
 
 -- nil: there is none; false: it can't be read.
 local function parsed(value)

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import redis
+
+from focal_data.ids import TenantId, new_id
+from focal_data.redis.client import RedisClient
+from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
+from focal_data.settings import Settings
+from tests.integration.redis.server import Proxy, RedisServer
+
+
+class FakeClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **how_far: float) -> datetime:
+        self.now += timedelta(**how_far)
+        return self.now
+
+
+@pytest.fixture(scope="session")
+def running_server() -> Iterator[RedisServer]:
+    with tempfile.TemporaryDirectory(prefix="focal-") as folder:  # a socket's path must be short
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+def server(running_server: RedisServer) -> RedisServer:
+    """The tests' own server, empty."""
+    with running_server.direct() as connection:
+        connection.flushall()
+    return running_server
+
+
+@pytest.fixture
+def direct(server: RedisServer) -> Iterator[redis.Redis]:
+    with server.direct() as connection:
+        yield connection
+
+
+@pytest.fixture
+def settings(server: RedisServer) -> Settings:
+    return Settings(_env_file=None, redis_url=server.url, redis_timeout=5)
+
+
+@pytest.fixture
+async def client(settings: Settings) -> AsyncIterator[RedisClient]:
+    async with RedisClient(settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def proxy(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Proxy]:
+    with tempfile.TemporaryDirectory(prefix="focal-") as folder:
+        async with Proxy(server, Path(folder) / "proxy.sock") as proxy:
+            yield proxy
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def tenant_id() -> TenantId:
+    return TenantId(new_id())
+
+
+@pytest.fixture
+def store(client: RedisClient, tenant_id: TenantId, clock: FakeClock) -> RedisSessionStore:
+    return RedisSessionStore(client, tenant_id, clock=clock)
+
+
+@pytest.fixture
+def maintenance(client: RedisClient, clock: FakeClock) -> RedisSessionMaintenance:
+    return RedisSessionMaintenance(client, clock=clock)

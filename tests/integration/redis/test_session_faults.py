@@ -1,0 +1,332 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from focal_data.domain.session import Session
+from focal_data.errors import (
+    AccessError,
+    CorruptDataError,
+    DriverError,
+    FocalDataError,
+    StoreConnectionError,
+    StoreError,
+    StoreTimeoutError,
+)
+from focal_data.ids import TenantId, new_id
+from focal_data.redis.client import RedisClient
+from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
+from focal_data.settings import Settings
+from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
+from tests.integration.redis.server import RedisServer
+
+
+@pytest.fixture
+def fragile() -> Iterator[RedisServer]:
+    """A server of this test alone."""
+    with tempfile.TemporaryDirectory(prefix="focal-") as folder:
+        server = RedisServer(Path(folder))
+        server.start()
+        yield server
+        server.kill()
+
+
+@pytest.fixture
+async def fragile_client(fragile: RedisServer) -> AsyncIterator[RedisClient]:
+    async with RedisClient(Settings(_env_file=None, redis_url=fragile.url, redis_timeout=1)) as client:
+        yield client
+
+
+@pytest.fixture
+def fragile_store(fragile_client: RedisClient, tenant_id: TenantId) -> RedisSessionStore:
+    return RedisSessionStore(fragile_client, tenant_id)
+
+
+def every_call(store: RedisSessionStore, session: Session) -> dict[str, Callable[[], Awaitable[object]]]:
+    return {
+        "save": lambda: store.save(session),
+        "get": lambda: store.get(session.session_id),
+        "delete": lambda: store.delete(session.session_id),
+        "promote": lambda: store.promote_to_hot(session.session_id),
+        "demote": lambda: store.demote_to_persistent(session.session_id),
+        "channel": lambda: store.get_by_channel(session.channel, session.channel_user_id),
+        "agent": lambda: store.list_by_agent(session.agent_id),
+    }
+
+
+def told(error: BaseException) -> str:
+    """All that an error says, with what it is chained to."""
+    chained = [error]
+    while (error := error.__cause__ or error.__context__) is not None:
+        chained.append(error)
+    assert all(isinstance(link, FocalDataError | DriverError) for link in chained)
+    return " ".join(f"{link!r} {link} {vars(link)}" for link in chained)
+
+
+async def test_gone_and_back(
+    fragile: RedisServer, fragile_store: RedisSessionStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without a server every call is our error, in time and without content; with one again, it works by itself."""
+    session = await fragile_store.save(a_session())
+    fragile.kill()
+
+    caplog.set_level(logging.DEBUG)
+    for call in every_call(fragile_store, session).values():
+        with pytest.raises(StoreConnectionError) as error:
+            await asyncio.wait_for(call(), 3)
+        assert SECRET not in told(error.value)
+    assert SECRET not in caplog.text
+    assert str(session.session_id) not in caplog.text
+
+    fragile.start()
+    assert await fragile_store.get(session.session_id) is None
+    again = await fragile_store.save(a_session())
+    assert again == await fragile_store.get(again.session_id)
+
+
+async def test_restarted_between_calls(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
+    """A server that was restarted while nobody called is not noticed, not even by a delete."""
+    await fragile_store.save(a_session())
+    fragile.kill()
+    fragile.start()
+    await asyncio.sleep(0.05)  # the loop hears of the end of its connections
+
+    assert not await fragile_store.delete(a_session().session_id)
+
+
+async def test_paused(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
+    """A server that does not answer is our error within the time-out; what was sent may last, a read leaves nothing."""
+    session = await fragile_store.save(a_session())
+    fragile.send(signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        errors = await asyncio.gather(
+            *(call() for call in every_call(fragile_store, session).values()), return_exceptions=True
+        )
+        waited = time.monotonic() - started
+    finally:
+        fragile.send(signal.SIGCONT)
+
+    assert {StoreTimeoutError} == {type(error) for error in errors}
+    assert ["unknown", "not_applied"] == [error.outcome for error in errors[:2]]
+    assert waited < 3
+    assert [] == [error for error in errors if SECRET in told(error)]
+    for _ in range(3):
+        await fragile_store.get(session.session_id)
+
+
+async def test_those_who_wait_in_line(fragile: RedisServer, tenant_id: TenantId) -> None:
+    """Whoever waits for a connection in vain is told in time too, and that nothing was sent."""
+    settings = Settings(_env_file=None, redis_url=fragile.url, redis_timeout=0.5, redis_pool_size=2)
+    async with RedisClient(settings) as client:
+        store = RedisSessionStore(client, tenant_id)
+        await store.save(a_session())
+        fragile.send(signal.SIGSTOP)
+        try:
+            started = time.monotonic()
+            errors = await asyncio.gather(
+                *(store.save(a_session()) for _ in range(10)), return_exceptions=True
+            )
+            waited = time.monotonic() - started
+        finally:
+            fragile.send(signal.SIGCONT)
+
+    assert waited < 2
+    assert {"unknown", "not_applied"} == {error.outcome for error in errors}
+
+
+async def test_out_of_memory(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
+    """A full server refuses a save wholly and gives what it has, hot or cold; with room again, it saves."""
+    session = await fragile_store.save(a_session())
+    await fragile_store.demote_to_persistent(session.session_id)
+    with fragile.direct() as direct:
+        before = set(direct.keys())
+        direct.config_set("maxmemory", 1)
+
+        with pytest.raises(StoreError) as new:
+            await fragile_store.save(a_session())
+        with pytest.raises(StoreError) as old:
+            await fragile_store.save(session.evolve(agent_id=new_id()))
+
+        assert session == await fragile_store.get(session.session_id)
+        assert session == await fragile_store.get_by_channel(session.channel, session.channel_user_id)
+        assert [session] == await fragile_store.list_by_agent(AGENT)
+        assert before == set(direct.keys())
+        with pytest.raises(StoreError):
+            await fragile_store.promote_to_hot(session.session_id)
+        direct.config_set("maxmemory", 0)
+
+    assert "out of memory" in str(new.value)
+    assert str(new.value) == str(old.value)
+    assert SECRET not in told(new.value)
+    assert 2 == (await fragile_store.save(session)).revision
+
+
+async def test_read_only(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
+    """A read-only replica gives what it has, cold too, and refuses writes; they were not applied."""
+    session = await fragile_store.save(a_session())
+    await fragile_store.demote_to_persistent(session.session_id)
+    with fragile.direct() as direct:
+        direct.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+        assert session == await fragile_store.get(session.session_id)
+        assert [session] == await fragile_store.list_by_agent(AGENT)
+        for name in ("save", "delete", "promote", "demote"):
+            with pytest.raises(StoreConnectionError) as error:
+                await every_call(fragile_store, session)[name]()
+            assert "not_applied" == error.value.outcome, name
+        direct.execute_command("REPLICAOF", "NO", "ONE")
+
+    assert 2 == (await fragile_store.save(session)).revision
+
+
+async def test_wrong_password(fragile: RedisServer, tenant_id: TenantId) -> None:
+    """A login that is refused says what to check, at once and without the password."""
+    with fragile.direct() as direct:
+        direct.config_set("requirepass", "right")
+        async with RedisClient(Settings(_env_file=None, redis_url=f"{fragile.url}?password=wr0ng")) as client:
+            with pytest.raises(AccessError) as error:
+                await RedisSessionStore(client, tenant_id).get(a_session().session_id)
+            assert not await RedisSessionMaintenance(client).health_check()
+        async with RedisClient(Settings(_env_file=None, redis_url=fragile.url)) as client:
+            with pytest.raises(AccessError):
+                await RedisSessionStore(client, tenant_id).get(a_session().session_id)
+
+    assert "wr0ng" not in told(error.value)
+
+
+async def test_no_health(fragile: RedisServer, fragile_client: RedisClient) -> None:
+    """A server that is gone is not healthy, and asking never raises."""
+    fragile.kill()
+
+    assert not await RedisSessionMaintenance(fragile_client).health_check()
+
+
+async def test_cancelled(fragile_store: RedisSessionStore) -> None:
+    """A call that is cancelled leaves no answer behind for the next one to take as its own."""
+    sessions = [await fragile_store.save(a_session()) for _ in range(20)]
+    for turn in range(200):
+        task = asyncio.create_task(fragile_store.get(sessions[turn % 20].session_id))
+        for _ in range(turn % 5):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        session = sessions[(turn + 7) % 20]
+        assert session == await fragile_store.get(session.session_id)
+
+
+async def test_a_thousand_at_once(store: RedisSessionStore) -> None:
+    """A thousand tasks save and get at once without an error."""
+
+    async def converse(number: int) -> Session | None:
+        session = await store.save(a_session(channel_user_id=f"user-{number}"))
+        seen = await store.get(session.session_id)
+        return await store.save(seen.evolve(turn_count=1))
+
+    saved = await asyncio.gather(*(converse(number) for number in range(1000)))
+
+    assert {(2, 1)} == {(session.revision, session.turn_count) for session in saved}
+
+
+DAMAGE = {
+    "empty": b"",
+    "short": b"\x01short",
+    "unknown format": b"\x00" + b"x" * 200,
+    "text": b'{"session_id": "the customer\'s own words"}',
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+async def test_damaged(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, damage: bytes
+) -> None:
+    """Damaged bytes are an error that names their key and nothing of theirs, for every call; they can be deleted."""
+    session = await store.save(a_session())
+    hot, cold = hot_key(tenant_id, session.session_id), cold_key(tenant_id, session.session_id)
+
+    direct.set(hot, damage)
+    with pytest.raises(CorruptDataError) as error:
+        await store.get(session.session_id)
+    assert hot.decode() == error.value.key
+
+    direct.delete(hot)
+    direct.set(cold, damage or b"x")
+    for name in ("save", "get", "promote", "channel", "agent"):
+        with pytest.raises(CorruptDataError) as error:
+            await every_call(store, session)[name]()
+        assert error.value.key in (cold.decode(), hot.decode()), name
+        assert SECRET not in told(error.value)
+
+    assert await store.delete(session.session_id)
+    assert await store.get(session.session_id) is None
+
+
+async def test_newer_format(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
+    """What a newer version wrote is an error that says so, and is not overwritten."""
+    session = await store.save(a_session())
+    cold = cold_key(tenant_id, session.session_id)
+    await store.demote_to_persistent(session.session_id)
+    newer = b"\x09" + direct.get(cold)[1:]
+    direct.set(cold, newer)
+
+    with pytest.raises(CorruptDataError, match="newer"):
+        await store.get(session.session_id)
+    with pytest.raises(CorruptDataError) as error:
+        await store.save(session)
+
+    assert cold.decode() == error.value.key
+    assert newer == direct.get(cold)
+
+
+async def test_any_flipped_bit(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
+    """Whatever bit is flipped in a copy, what is read is the session or an error, never another session."""
+    session = await store.save(a_session(variables={}, step_history=[]))
+    for key in (hot_key(tenant_id, session.session_id), cold_key(tenant_id, session.session_id)):
+        value = direct.get(key)
+        for at in range(0, len(value), 3):
+            flipped = bytearray(value)
+            flipped[at] ^= 1 << at % 8
+            direct.set(hot_key(tenant_id, session.session_id), bytes(flipped))
+            with suppress(CorruptDataError):
+                assert session == await store.get(session.session_id)
+
+
+async def test_another_session_under_the_key(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId
+) -> None:
+    """A sound session under another's key is an error: never a wrong session."""
+    mine, other = await store.save(a_session()), await store.save(a_session(agent_id=AGENT))
+    for key in (hot_key, cold_key):
+        direct.set(key(tenant_id, mine.session_id), direct.get(key(tenant_id, other.session_id)))
+
+    with pytest.raises(CorruptDataError) as error:
+        await store.get(mine.session_id)
+    assert hot_key(tenant_id, mine.session_id).decode() == error.value.key
+    with pytest.raises(CorruptDataError):
+        await store.list_by_agent(AGENT)
+
+
+async def test_another_type(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
+    """A key of another type is an error that names it."""
+    session = await store.save(a_session())
+    hot, cold = hot_key(tenant_id, session.session_id), cold_key(tenant_id, session.session_id)
+    direct.delete(hot, cold)
+    direct.lpush(cold, "x")
+    for name in ("save", "get", "promote", "demote"):
+        with pytest.raises(CorruptDataError) as error:
+            await every_call(store, session)[name]()
+        assert cold.decode() == error.value.key, name
+    direct.lpush(hot, "x")
+
+    with pytest.raises(CorruptDataError) as error:
+        await store.get(session.session_id)
+    assert hot.decode() == error.value.key
