@@ -1,0 +1,257 @@
+"""What autogenerate sees beyond Alembic's own, and what a developer gets who changes a table."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from focal_data.migration import runner
+from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
+
+ALL = "['SELECT', 'INSERT', 'UPDATE', 'DELETE']"
+
+DRIFTS = {
+    "policy dropped": ("DROP POLICY tenant_isolation ON rules", "op.create_tenant_policy('rules')"),
+    "policy altered": (
+        "ALTER POLICY tenant_isolation ON rules USING (true)",
+        "op.create_tenant_policy('rules')",
+    ),
+    "policy for others": (
+        "ALTER POLICY tenant_isolation ON rules TO PUBLIC",
+        "op.create_tenant_policy('rules')",
+    ),
+    "security off": ("ALTER TABLE rules DISABLE ROW LEVEL SECURITY", "op.create_tenant_policy('rules')"),
+    "security forced": ("ALTER TABLE rules FORCE ROW LEVEL SECURITY", "op.create_tenant_policy('rules')"),
+    "keeper unknown": (
+        "COMMENT ON POLICY tenant_isolation ON rules IS NULL",
+        "op.create_tenant_policy('rules')",
+    ),
+    "grant too many": (
+        "GRANT UPDATE, TRUNCATE ON audit_events TO {role}",
+        "op.revoke_app('audit_events', ['UPDATE', 'TRUNCATE'])",
+    ),
+    "grant on a column": (
+        "GRANT UPDATE (event_data) ON audit_events TO {role}",
+        "op.revoke_app('audit_events', ['UPDATE'])",
+    ),
+    "grant missing": ("REVOKE DELETE ON rules FROM {role}", "op.grant_app('rules', ['DELETE'])"),
+    "revision unreadable": ("REVOKE SELECT ON focal_data_version FROM {role}", "op.create_app_role()"),
+    "storage": (
+        "ALTER TABLE episodes ALTER embedding SET STORAGE EXTERNAL",
+        "op.set_column_storage('episodes', 'embedding', 'PLAIN', existing='DEFAULT')",
+    ),
+    "storage of another": (
+        "ALTER TABLE rules ALTER embedding SET STORAGE PLAIN",
+        "op.set_column_storage('rules', 'embedding', 'DEFAULT', existing='PLAIN')",
+    ),
+    "parameter": (
+        "ALTER TABLE rules SET (fillfactor = 50)",
+        "op.set_storage_parameters('rules', {'fillfactor': None}, existing={'fillfactor': '50'})",
+    ),
+    "check dropped": (
+        "ALTER TABLE agents DROP CONSTRAINT ck_agents_name_given",
+        "op.create_check_constraint(op.f('ck_agents_name_given'), 'agents', \"name <> ''\")",
+    ),
+    "enumeration unchecked": (
+        "ALTER TABLE templates DROP CONSTRAINT ck_templates_mode",
+        "op.create_check_constraint(op.f('ck_templates_mode'), 'templates', \"mode IN ('suggest', 'exclusive', 'fallback')\")",
+    ),
+    "check added": (
+        "ALTER TABLE agents ADD CONSTRAINT ck_mine CHECK (name <> 'x')",
+        "op.drop_constraint(op.f('ck_mine'), 'agents', type_='check')",
+    ),
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+async def test_what_drifted_is_seen(estate: Estate, drift: str) -> None:
+    """Each change by hand is one operation, and nothing else."""
+    statement, operation = DRIFTS[drift]
+    await estate.as_admin(statement.format(role=estate.role))
+    assert [operation] == await runner.check(estate.settings)
+
+
+async def test_check_reports_what_drifted(estate: Estate) -> None:
+    """``alembic check`` fails when a policy is missing."""
+    await estate.as_admin("DROP POLICY tenant_isolation ON rules")
+    code, _, errors = await estate.alembic("check")
+    assert (True, True) == (code != 0, "create_tenant_policy" in errors)
+
+
+async def test_tables_of_others_are_left_alone(estate: Estate) -> None:
+    """The application's own tables in the same schema, its version table among them, are nothing to autogenerate."""
+    await estate.as_admin(
+        "CREATE TABLE alembic_version (version_num text)", "CREATE TABLE orders (id int PRIMARY KEY)"
+    )
+    assert [] == await runner.check(estate.settings)
+
+
+async def test_tables_that_were_ours_are_dropped(estate: Estate) -> None:
+    """A table that our migrations made, and that the metadata no longer has, goes; those that refer to it go first."""
+    isolate = "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY; CREATE POLICY tenant_isolation ON {0} USING (true);"
+    keep = "COMMENT ON POLICY tenant_isolation ON {0} IS 'focal_data_version'"
+    for table in (
+        "a_parent (id int PRIMARY KEY)",
+        "b_child (id int CONSTRAINT fk_child REFERENCES a_parent)",
+    ):
+        async with estate.connection(estate.owner) as connection:
+            await connection.execute(f"CREATE TABLE {table}; {(isolate + keep).format(table.split()[0])}")
+    assert ["op.drop_table('b_child')", "op.drop_table('a_parent')"] == await runner.check(estate.settings)
+
+
+async def test_another_role_gets_policies_and_grants(estate: Estate) -> None:
+    """When the setting names another role, every table is to be opened to that one."""
+    found = await runner.check(estate.settings.model_copy(update={"app_role": "another_role"}))
+    assert "op.create_app_role()" == found[0]
+    assert ["op.create_tenant_policy('agents')", f"op.grant_app('agents', {ALL})"] == [
+        op for op in found if "agents" in op
+    ]
+
+
+COLUMNS = """    nickname: str | None = Field(default=None, max_length=100)
+    default_scope: Scope = Field(sa_type=string_enum(Scope, "default_scope"), sa_column_kwargs={"server_default": "global"})
+"""
+TABLE = '''
+
+from sqlalchemy import Index as _Index
+
+
+class NoteTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
+    """Notes."""
+
+    __tablename__ = "notes"
+    __table_args__ = (
+        refers_to("agents", "agent_id", ondelete="CASCADE"),
+        index("agent_id"),
+        whole_embedding(),
+        _Index(
+            "ix_notes_embedding",
+            "embedding",
+            postgresql_using="hnsw",
+            postgresql_with={"m": 8, "ef_construction": 32},
+            postgresql_ops={"embedding": "halfvec_cosine_ops"},
+        ),
+        {"info": {"grants": ("SELECT", "INSERT"), "storage_parameters": {"fillfactor": 70}}},
+    )
+
+    agent_id: UUID
+    text: str = Field(sa_type=Text)
+'''
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the package and its migrations, to develop in."""
+    shutil.copytree(
+        REPOSITORY / "focal_data", tmp_path / "focal_data", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copytree(
+        REPOSITORY / "alembic", tmp_path / "alembic", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(REPOSITORY / "alembic.ini", tmp_path)
+    return tmp_path
+
+
+def _edit(file: Path, before: str, after: str) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert 1 == text.count(before)
+    file.write_text(text.replace(before, after), encoding="utf-8")
+
+
+async def _alembic(estate: Estate, project: Path, *arguments: str) -> str:
+    code, output, errors = await estate.alembic(*arguments, cwd=project)
+    assert 0 == code, errors
+    return output
+
+
+CONFIG, MEMORY = "focal_data/tables/config.py", "focal_data/tables/memory.py"
+
+
+def _add_columns_and_a_table(project: Path) -> None:
+    line = "    default_model: str | None = Field(default=None, max_length=255)\n"
+    _edit(project / CONFIG, line, line + COLUMNS)
+    with (project / MEMORY).open("a", encoding="utf-8") as file:
+        file.write(TABLE)
+
+
+def _take_them_out(project: Path) -> None:
+    for file in (CONFIG, MEMORY):
+        shutil.copy(REPOSITORY / file, project / file)
+
+
+async def _generated(estate: Estate, project: Path, name: str) -> list[str]:
+    """The operations of a new revision, up, then down."""
+    await _alembic(estate, project, "revision", "--autogenerate", "-m", name)
+    (revision,) = (project / "alembic/versions").glob(f"*_{name}.py")
+    body = revision.read_text(encoding="utf-8").partition("def upgrade")[2]
+    return [found for found in re.findall(r"(?:op\.|def )(\w+)\(", body) if found != "f"]
+
+
+async def test_a_developer_gets_a_revision_that_runs(new_estate: NewEstate, project: Path) -> None:
+    """Two new columns and a table with a vector and an HNSW index: up, nothing left to generate, down, and up again."""
+    estate = await new_estate()
+    await _alembic(estate, project, "upgrade", "head")
+    before = await estate.catalogue()
+    await estate.as_admin(AN_AGENT)
+
+    _add_columns_and_a_table(project)
+    assert [*ADDED, "downgrade", *REMOVED] == await _generated(estate, project, "notes")
+    await _alembic(estate, project, "upgrade", "head")
+    await _alembic(estate, project, "check")
+    after = await estate.catalogue()
+    assert [HNSW] == [index for index in after["indexes"] if "hnsw" in index]
+    await _alembic(estate, project, "downgrade", "-1")
+    assert before == await estate.catalogue()
+    await _alembic(estate, project, "upgrade", "head")
+    assert _unnumbered(after) == _unnumbered(await estate.catalogue())
+
+
+@pytest.mark.slow
+async def test_a_developer_who_drops_a_table_can_go_back(new_estate: NewEstate, project: Path) -> None:
+    """A dropped table comes back on the way down with its policy, grants, storage and index."""
+    estate = await new_estate()
+    _add_columns_and_a_table(project)
+    await _alembic(estate, project, "upgrade", "head")
+    await _generated(estate, project, "notes")
+    await _alembic(estate, project, "upgrade", "head")
+    with_notes = await estate.catalogue()
+
+    _take_them_out(project)
+    await _generated(estate, project, "no_notes")
+    await _alembic(estate, project, "upgrade", "head")
+    await _alembic(estate, project, "check")
+    assert [] == [relation for relation in (await estate.catalogue())["relations"] if "notes" in relation]
+    await _alembic(estate, project, "downgrade", "-1")
+    back = await estate.catalogue()
+    for catalogue in (
+        with_notes,
+        back,
+    ):  # a CHECK written as PostgreSQL prints it is printed in yet other words
+        catalogue["constraints"] = [re.sub(r"CHECK .*", "CHECK", line) for line in catalogue["constraints"]]
+    assert _unnumbered(with_notes) == _unnumbered(back)
+
+
+AN_AGENT = """INSERT INTO agents (tenant_id, id, revision, created_at, updated_at, name, enabled, current_version, settings)
+    VALUES (gen_random_uuid(), gen_random_uuid(), 1, now(), now(), 'Ada', true, 1, '{}')"""
+HNSW = (
+    "CREATE INDEX ix_notes_embedding ON public.notes USING hnsw (embedding halfvec_cosine_ops)"
+    " WITH (m='8', ef_construction='32')"
+)
+ADDED = [
+    *("create_table", "create_index", "create_index"),
+    *("add_column", "add_column", "create_check_constraint"),
+    *("create_tenant_policy", "grant_app", "set_storage_parameters", "set_column_storage"),
+]
+REMOVED = [
+    *("drop_constraint", "drop_column", "drop_column"),
+    *("drop_index", "drop_index", "drop_table"),
+]
+
+
+def _unnumbered(catalogue: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Without the order of columns: PostgreSQL adds one that comes back at the end."""
+    columns = sorted(re.sub(r"^(\w+) \d+ ", r"\1 ", column) for column in catalogue["columns"])
+    return catalogue | {"columns": columns}
