@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from alembic.autogenerate.api import AutogenContext
@@ -50,8 +51,9 @@ def _enumeration(item: CheckConstraint, context: AutogenContext) -> str:
 
 def _final_name(item: CheckConstraint, context: AutogenContext) -> str | None:
     """The name that the convention of the metadata makes of it; Alembic's copy of the table knows none."""
-    original = context.table_key_to_table[item.table.key]
-    convention = MetaData(naming_convention=original.metadata.naming_convention)
+    ours = context.migration_context.opts["target_metadata"]
+    owner = next(m for m in (ours if isinstance(ours, Sequence) else [ours]) if item.table.key in m.tables)
+    convention = MetaData(naming_convention=owner.naming_convention)
     named = CheckConstraint("true", name=item.name)
     Table(item.table.name, convention).append_constraint(named)
     return context.dialect.identifier_preparer.format_constraint(named)

@@ -102,6 +102,19 @@ async def test_tables_that_were_ours_are_dropped(estate: Estate) -> None:
     assert ["op.drop_table('b_child')", "op.drop_table('a_parent')"] == await runner.check(estate.settings)
 
 
+async def test_a_table_that_is_missing_is_made_whole(estate: Estate) -> None:
+    """A table dropped by hand is made again, with its enumerations' checks, its policy and its grants."""
+    await estate.as_admin("DROP TABLE templates")
+    create, *rest = await runner.check(estate.settings)
+    assert {"op.f('ck_templates_mode')", "op.f('ck_templates_scope')"} <= set(
+        re.findall(r"op\.f\('ck_\w+'\)", create)
+    )
+    index = (
+        "op.create_index(op.f('ix_templates_agent_id'), 'templates', ['tenant_id', 'agent_id'], unique=False)"
+    )
+    assert [index, "op.create_tenant_policy('templates')", f"op.grant_app('templates', {ALL})"] == rest
+
+
 async def test_another_role_gets_policies_and_grants(estate: Estate) -> None:
     """When the setting names another role, every table is to be opened to that one."""
     found = await runner.check(estate.settings.model_copy(update={"app_role": "another_role"}))
