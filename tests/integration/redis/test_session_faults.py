@@ -330,3 +330,21 @@ async def test_another_type(store: RedisSessionStore, direct: redis.Redis, tenan
     with pytest.raises(CorruptDataError) as error:
         await store.get(session.session_id)
     assert hot.decode() == error.value.key
+
+
+async def test_cancelled_while_connecting(fragile: RedisServer, tenant_id: TenantId) -> None:
+    """Nor does one that is cancelled at any step of making a connection and logging in."""
+    settings = Settings(_env_file=None, redis_url=f"{fragile.url}?password=right&db=1", redis_pool_size=1)
+    with fragile.direct() as direct:
+        direct.config_set("requirepass", "right")
+    async with RedisClient(settings) as client:
+        session = await RedisSessionStore(client, tenant_id).save(a_session())
+    for steps in range(30):
+        async with RedisClient(settings) as client:
+            store = RedisSessionStore(client, tenant_id)
+            task = asyncio.create_task(store.get(session.session_id))
+            for _ in range(steps):
+                await asyncio.sleep(0.0002)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert session == await store.get(session.session_id)

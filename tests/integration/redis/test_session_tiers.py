@@ -6,6 +6,7 @@ import redis
 
 from focal_data.ids import TenantId, new_id
 from focal_data.redis.client import RedisClient
+from focal_data.redis.codec import encode
 from focal_data.redis.session import RedisSessionStore
 from focal_data.settings import Settings
 from tests.integration.redis.conftest import FakeClock
@@ -138,3 +139,14 @@ async def test_cold_size(store: RedisSessionStore, direct: redis.Redis, tenant_i
 
     json = session.model_dump_json().encode()
     assert direct.strlen(cold_key(tenant_id, session.session_id)) < len(zlib.compress(json, 1))
+
+
+async def test_stored_bytes(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
+    """The server stores what the codec says, with the id of the write put in."""
+    session = await store.save(a_session())
+    encoded = encode(session)
+
+    for key, expected in ((hot_key, encoded.hot), (cold_key, encoded.cold)):
+        stored = direct.get(key(tenant_id, session.session_id))
+        assert expected == stored[:1] + bytes(32) + stored[33:]
+        assert bytes(8) != stored[1:9]

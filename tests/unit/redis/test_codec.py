@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from focal_data.domain.session import Session
 from focal_data.errors import CorruptDataError
-from focal_data.redis.codec import DEFLATED_JSON, JSON, decode, encode, microseconds, time_of
+from focal_data.redis.codec import JSON, decode, encode, microseconds, time_of
 from focal_data.redis.dictionary import DICTIONARY
 
 KEY = b"focal:{a:b}:c"
@@ -34,8 +34,8 @@ def a_session(**changes: object) -> Session:
 
 def copies(session: Session) -> tuple[bytes, bytes]:
     """Both copies as the server puts them together."""
-    head, hot, cold = encode(session)
-    return JSON + IDS + head + hot, DEFLATED_JSON + IDS + head + cold
+    encoded = encode(session)
+    return encoded.hot, encoded.cold
 
 
 JSON_VALUES = st.recursive(
