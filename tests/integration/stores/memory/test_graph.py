@@ -297,7 +297,7 @@ async def test_times_hold_for_all_that_is_passed(
     memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
 ) -> None:
     """A relationship or an entity that is not valid, or not known, at the time asked for is no way."""
-    a = await memory.add_entity(entity("a", valid_from=NOON))
+    a = await memory.add_entity(entity("a", valid_from=NOON, valid_to=NOON + timedelta(3)))
     b = await memory.add_entity(entity("b", valid_from=NOON + timedelta(1)))
     c = await memory.add_entity(entity("c", valid_from=NOON))
     ab = await memory.add_relationship(relationship(a, b, valid_from=NOON))
@@ -316,6 +316,7 @@ async def test_times_hold_for_all_that_is_passed(
     late = NOON + timedelta(2)
     assert [("b", 1), ("c", 2)] == await reached(known_at=bc.recorded_at, as_of=late)
     assert [] == await reached(known_at=bc.recorded_at, as_of=NOON - timedelta(1))
+    assert [] == await reached(known_at=bc.recorded_at, as_of=NOON + timedelta(3))
 
 
 async def test_any_graph_is_walked_as_on_paper(tenant: Tenant, agent: UUID) -> None:
@@ -402,10 +403,13 @@ async def test_a_group_goes_for_good(
     a = await memory.add_entity(entity("a", group_id="g"))
     b = await memory.add_entity(entity("b"))
     left = await memory.add_entity(entity("left", group_id="g"))
-    gone = await memory.add_entity(entity("gone"))
-    gone = await memory.update_entity(gone.evolve(group_id="g"))
+    once = await memory.add_entity(entity("gone"))
+    gone = await memory.update_entity(once.evolve(group_id="g"))
+    free = await memory.add_entity(entity("joined"))
+    await memory.update_entity(free.evolve(group_id="g"))
     ab = await memory.add_relationship(relationship(a, b, group_id="h"))
-    bb = await memory.add_relationship(relationship(b, b, group_id="g"))
+    bb = await memory.add_relationship(relationship(b, b))
+    await memory.update_relationship(bb.evolve(group_id="g"))
     kept = await memory.add_relationship(relationship(b, left, group_id="h"))
     was = await memory.add_relationship(relationship(b, gone))
     before = (await memory.update_relationship(was.evolve(confidence=0.5))).recorded_at
@@ -414,16 +418,16 @@ async def test_a_group_goes_for_good(
     await memory.delete_entity(gone.id)
     await memory.add_episodes([episode(group_id="g"), episode(group_id="g"), episode(group_id="h")])
 
-    assert GroupDeletion(episodes=2, entities=1, relationships=2) == await memory.delete_by_group("g")
+    assert GroupDeletion(episodes=2, entities=2, relationships=2) == await memory.delete_by_group("g")
 
     assert 1 == len(await memory.get_episodes())
     assert [b, left] == (await memory.get_entities()).items
     assert [kept] == (await memory.get_relationships()).items
-    for erased in (a.id, gone.id):
-        assert await memory.get_entity(erased, known_at=before) is None
-    for erased in (ab.id, bb.id, was.id):
-        assert await memory.get_relationship(erased, known_at=before) is None
-    for time in (before, gone.recorded_at, a.recorded_at):
+    for erased in (a, once, gone, free):
+        assert await memory.get_entity(erased.id, known_at=erased.recorded_at) is None
+    for erased in (ab, bb, was):
+        assert await memory.get_relationship(erased.id, known_at=erased.recorded_at) is None
+    for time in (before, once.recorded_at, gone.recorded_at, a.recorded_at):
         then = await memory.get_entities(EntityFilter(known_at=time))
         assert {"b"} >= {e.name for e in then}
     assert GroupDeletion(0, 0, 0) == await memory.delete_by_group("g")

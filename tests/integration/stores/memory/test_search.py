@@ -241,6 +241,9 @@ async def test_a_snippet_shows_the_words_found(
     assert len(hit.snippet) < 500
     (bare,) = await memory.text_search_episodes(agent, "apfel")
     assert bare.snippet is None
+    await memory.add_episode(episode("word " * 1000 + "late"))
+    (late,) = await memory.text_search_episodes(agent, "late", highlight=True)
+    assert "<b>" not in late.snippet
 
 
 async def test_only_the_beginning_of_a_long_content_is_indexed(
@@ -282,13 +285,31 @@ async def test_fusion_adds_up_reciprocal_ranks(
 async def test_equally_good_fused_hits_are_in_order_of_their_ids(
     memory: MemoryStore, episode: MakeEpisode, agent: UUID
 ) -> None:
-    """First by vector and first by text count the same."""
-    low, high = sorted(uuid4() for _ in range(2))
-    await memory.add_episode(episode("pear", id=high, embedding=EAST))
-    await memory.add_episode(episode("apple", id=low))
-    hits = await memory.hybrid_search_episodes(agent, "apple", EAST)
-    assert [low, high] == [hit.item.id for hit in hits]
-    assert hits[0].score == hits[1].score
+    """The n-th by vector and the n-th by text count the same, and each leg is in order of ids itself."""
+    pears = [episode("pear", id=uuid4(), embedding=EAST) for _ in range(30)]
+    apples = [episode("apple", id=uuid4()) for _ in range(30)]
+    await memory.add_episodes([*pears, *apples])
+    hits = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=60)
+    ranks = {
+        e.id: rank for leg in (pears, apples) for rank, e in enumerate(sorted(leg, key=lambda e: e.id), 1)
+    }
+    assert sorted(ranks, key=lambda i: (ranks[i], i)) == [hit.item.id for hit in hits]
+    assert list(ranks.values()) == [hit.vector_rank or hit.text_rank for hit in sorted(hits, key=_by_leg)]
+
+
+def _by_leg(hit: Scored[Episode]) -> tuple[bool, UUID]:
+    return hit.vector_rank is None, hit.item.id
+
+
+async def test_second_in_both_legs_beats_first_in_one(
+    memory: MemoryStore, episode: MakeEpisode, agent: UUID
+) -> None:
+    """The legs are deeper than the limit, or the best would be missed."""
+    await memory.add_episode(episode("pear", embedding=EAST))
+    await memory.add_episode(episode("apple apple"))
+    await memory.add_episode(episode("apple", embedding=NORTH))
+    (hit,) = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=1)
+    assert ("apple", 2, 2) == (hit.item.content, hit.vector_rank, hit.text_rank)
 
 
 async def test_both_legs_follow_the_filters(memory: MemoryStore, episode: MakeEpisode, agent: UUID) -> None:
