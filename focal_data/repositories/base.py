@@ -53,6 +53,8 @@ class TenantRepository(Generic[TableT, E]):
     table: ClassVar[Table]
     c: ClassVar[ReadOnlyColumnCollection[str, Any]]
     """The table's columns."""
+    kept: ClassVar[tuple[str, ...]] = ("tenant_id", "id", "created_at", "deleted_at")
+    """The columns that an update leaves as they are, whatever the entity says."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -205,11 +207,13 @@ class TenantRepository(Generic[TableT, E]):
     @classmethod
     @cache
     def _update(cls) -> Statement:
-        kept = ("tenant_id", "id", "created_at", "deleted_at")
-        changes = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns if c.name not in kept}
+        changes = {
+            c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns if c.name not in cls.kept
+        }
         key = (cls.c.id == bindparam("key_id"), cls.c.revision == bindparam("key_revision"))
         statement = update(cls.table).values(changes).where(*cls.scoped(), *key, cls._guard())
-        return Statement(statement.returning(*(cls.c[name] for name in ("created_at",) if name in cls.c)))
+        returned = (cls.c[name] for name in cls.kept if name in cls.c)
+        return Statement(statement.returning(*returned))
 
     @classmethod
     @cache
@@ -266,7 +270,7 @@ class TenantRepository(Generic[TableT, E]):
     def _first_stamps(self) -> dict[str, Any]:
         now = self._scope.now()
         times: dict[str, Any] = dict.fromkeys(("created_at", "updated_at", "recorded_at", "archived_at"), now)
-        stamps = times | {"revision": 1, "deleted_at": None}
+        stamps = times | {"revision": 1, "deleted_at": None, "erased_at": None}
         return {name: value for name, value in stamps.items() if name in self.mapper.domain.model_fields}
 
     def _stamped(self, entity: E, **stamps: Any) -> E:
