@@ -8,7 +8,8 @@ from functools import cache
 from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, bindparam, insert, select
+from sqlalchemy import ColumnElement, Table, bindparam, select
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
@@ -110,7 +111,7 @@ class AgentPartRepository(TenantRepository[TableT, E]):
     async def add(self, entity: E) -> E:
         """Insert it while its agent is alive, which the same statement makes sure of; ``NotFoundError`` otherwise."""
         stored = self._new(entity)
-        if not await self._scope.execute(self._insert_part(), self._values(stored)):
+        if not await self._scope.execute(self._insert(), self._values(stored)):
             raise NotFoundError(Agent.__name__, _NO_AGENT)
         return stored
 
@@ -123,7 +124,7 @@ class AgentPartRepository(TenantRepository[TableT, E]):
             alive = await type(self)(tx).raw(self._alive_agents(), {"ids": list(agents)})
             if len(alive) < len(agents):
                 raise NotFoundError(Agent.__name__, _NO_AGENT)
-            await tx.execute_many(self._insert(), map(self.mapper.to_row, stored))
+            await tx.execute_many(self._insert(), map(self._values, stored))
 
         await self._scope.run(work)
         return stored
@@ -165,14 +166,13 @@ class AgentPartRepository(TenantRepository[TableT, E]):
         await super()._explain(id, entity)
 
     @classmethod
-    @cache
-    def _insert_part(cls) -> Statement:
+    def _inserted(cls) -> Insert:
         """INSERT … SELECT from the agent itself, locked, so that none slips in while the agent is being deleted."""
         columns = cls.mapper.columns
         values = select(*(bindparam(c.name, type_=c.type) for c in columns))
         agent = values.select_from(AgentRepository.table).where(*cls._alive(bindparam("key_agent_id")))
         names = [column.name for column in columns]
-        return Statement(insert(cls.table).from_select(names, agent.with_for_update(read=True)))
+        return insert(cls.table).from_select(names, agent.with_for_update(read=True))
 
     @classmethod
     def _guard(cls) -> ColumnElement[bool]:

@@ -20,12 +20,11 @@ from sqlalchemy import (
     bindparam,
     delete,
     func,
-    insert,
     select,
     true,
     update,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.elements import CollectionAggregate
@@ -95,6 +94,14 @@ class TenantRepository(Generic[TableT, E]):
         stored = self._new(entity)
         await self._scope.execute(self._insert(), self._values(stored))
         return stored
+
+    async def add_if_free(self, entity: E) -> E | None:
+        """Insert ``entity``, or do nothing and return ``None`` when something unique in it is taken already.
+
+        Unlike the error of ``add``, that leaves a transaction in which the next statement works.
+        """
+        stored = self._new(entity)
+        return stored if await self._scope.execute(self._insert_if_free(), self._values(stored)) else None
 
     async def add_many(self, entities: Iterable[E]) -> list[E]:
         """Insert all of ``entities`` or none, and return them as stored, in their order."""
@@ -200,9 +207,16 @@ class TenantRepository(Generic[TableT, E]):
     @classmethod
     @cache
     def _insert(cls) -> Statement:
-        return Statement(
-            insert(cls.table).values({c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns})
-        )
+        return Statement(cls._inserted())
+
+    @classmethod
+    @cache
+    def _insert_if_free(cls) -> Statement:
+        return Statement(cls._inserted().on_conflict_do_nothing())
+
+    @classmethod
+    def _inserted(cls) -> Insert:
+        return insert(cls.table).values({c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns})
 
     @classmethod
     @cache

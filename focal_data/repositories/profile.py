@@ -122,11 +122,11 @@ async def _found_or_made(
         if known is not None:
             return await _attached(tx, known, profile.customer_id)
         owner = await profiles.of_customer(profile.customer_id) if profile.customer_id is not None else None
-        made = None if owner is not None else await profiles.add_unless_taken(profile)
+        made = None if owner is not None else await profiles.add_if_free(profile)
         holder = owner or made
         if holder is None:  # somebody else took the customer_id meanwhile
             continue
-        if await channels.add_unless_linked(identity.model_copy(update={"profile_id": holder.id})):
+        if await channels.add_if_free(identity.model_copy(update={"profile_id": holder.id})):
             return holder
         if made is not None:
             await profiles.purge(made.id)

@@ -13,7 +13,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, ScalarSelect, Text, bindparam, delete, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
@@ -63,13 +62,6 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
     async def merged_ids(self, id: UUID) -> list[UUID]:  # noqa: A002
         """The ids of all that became part of the profile, by id."""
         return [row["id"] for row in await self.raw(self._merged_ids(), {"key_id": id})]
-
-    async def add_unless_taken(self, profile: CustomerProfile) -> CustomerProfile | None:
-        """Insert it, or ``None`` when another profile has its ``customer_id``."""
-        stored = self._new(profile)
-        return (
-            stored if await self._scope.execute(self._insert_unless_taken(), self._values(stored)) else None
-        )
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
         """Delete the profile with everything merged into it. Raises ``InUseError``."""
@@ -121,12 +113,6 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
 
     @classmethod
     @cache
-    def _insert_unless_taken(cls) -> Statement:
-        values = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns}
-        return Statement(insert(cls.table).values(values).on_conflict_do_nothing())
-
-    @classmethod
-    @cache
     def _delete_merged(cls) -> Statement:
         return Statement(delete(cls.table).where(*cls.scoped(), cls.c.merged_into_id == bindparam("key_id")))
 
@@ -168,11 +154,6 @@ class ChannelIdentityRepository(ProfilePartRepository[ChannelIdentityTable, Chan
         values = {"channel": channel, "channel_user_id": channel_user_id, "key_profile_id": profile_id}
         return await self._execute(self._unlink(), values) > 0
 
-    async def add_unless_linked(self, identity: ChannelIdentity) -> bool:
-        """Insert it; whether the channel was free."""
-        stored = self._new(identity)
-        return await self._scope.execute(self._insert_unless_linked(), self._values(stored)) > 0
-
     @classmethod
     @cache
     def _of(cls) -> Statement:
@@ -183,12 +164,6 @@ class ChannelIdentityRepository(ProfilePartRepository[ChannelIdentityTable, Chan
     def _unlink(cls) -> Statement:
         link = (cls.c[name] == bindparam(name) for name in ("channel", "channel_user_id"))
         return Statement(delete(cls.table).where(*cls.scoped(), *link, cls.of_profile()))
-
-    @classmethod
-    @cache
-    def _insert_unless_linked(cls) -> Statement:
-        values = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns}
-        return Statement(insert(cls.table).values(values).on_conflict_do_nothing())
 
 
 class ProfileFieldRepository(ProfilePartRepository[ProfileFieldTable, ProfileField]):
@@ -236,8 +211,8 @@ class ProfileFieldRepository(ProfilePartRepository[ProfileFieldTable, ProfileFie
     @classmethod
     @cache
     def _end(cls) -> Statement:
-        times = {"valid_to": bindparam("valid_to"), "updated_at": bindparam("now")}
-        changes: dict[str, Any] = times | {"revision": cls.c.revision + 1}
+        times: dict[str, Any] = {"valid_to": bindparam("valid_to"), "updated_at": bindparam("now")}
+        changes = times | {"revision": cls.c.revision + 1}
         return Statement(update(cls.table).values(changes).where(*cls._key()))
 
 
