@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from focal_data.data_layer import DataLayer, Tenant
 from focal_data.domain.config import Agent
 from focal_data.domain.memory import Entity, Episode, Relationship
 from focal_data.repositories.agents import AgentRepository
 from focal_data.stores.memory import MemoryStore
-
-if TYPE_CHECKING:
-    from focal_data.data_layer import DataLayer, Tenant
 
 MakeEpisode = Callable[..., Episode]
 MakeEntity = Callable[..., Entity]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
 
+from focal_data.data_layer import Tenant
 from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EpisodeFilter
@@ -20,9 +20,6 @@ from focal_data.repositories.agents import AgentRepository
 from focal_data.repositories.base import TenantRepository
 from focal_data.stores.memory import MemoryStore
 from focal_data.tables.profile import CustomerProfileTable
-
-if TYPE_CHECKING:
-    from focal_data.data_layer import Tenant
 
 MakeEpisode = Callable[..., Episode]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

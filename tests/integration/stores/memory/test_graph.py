@@ -6,11 +6,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
 
+from focal_data.data_layer import Tenant
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, RelationshipFilter
 from focal_data.domain.memory import Direction, Entity, Episode, GroupDeletion, Relationship, Traversal
@@ -18,9 +18,6 @@ from focal_data.errors import DuplicateError, InvalidDataError, NotFoundError, S
 from focal_data.ids import NO_TENANT
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.stores.memory import MemoryStore
-
-if TYPE_CHECKING:
-    from focal_data.data_layer import Tenant
 
 MakeEpisode = Callable[..., Episode]
 MakeEntity = Callable[..., Entity]

@@ -6,11 +6,11 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 
+from focal_data.data_layer import DataLayer, Tenant
 from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope
 from focal_data.domain.filters import EntityFilter, RelationshipFilter
@@ -19,9 +19,6 @@ from focal_data.errors import DuplicateError, InvalidDataError, NotFoundError, S
 from focal_data.repositories.graph import EntityRepository
 from focal_data.repositories.memory import PostgresMemoryStore
 from focal_data.stores.memory import MemoryStore
-
-if TYPE_CHECKING:
-    from focal_data.data_layer import DataLayer, Tenant
 
 MakeEntity = Callable[..., Entity]
 MakeRelationship = Callable[..., Relationship]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import numpy as np
 import pytest
 
+from focal_data.data_layer import Tenant
 from focal_data.domain.answers import Scored
 from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
@@ -18,9 +18,6 @@ from focal_data.domain.memory import Entity, Episode
 from focal_data.errors import InvalidDataError
 from focal_data.repositories.agents import AgentRepository
 from focal_data.stores.memory import MemoryStore
-
-if TYPE_CHECKING:
-    from focal_data.data_layer import Tenant
 
 MakeEpisode = Callable[..., Episode]
 MakeEntity = Callable[..., Entity]
