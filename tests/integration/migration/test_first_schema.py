@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy.engine import make_url
 
 from focal_data.errors import AccessError, SchemaError, StoreConnectionError
 from focal_data.migration import runner
+from focal_data.migration.connection import migration_lock
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
@@ -134,12 +136,28 @@ async def test_databases_of_one_cluster_share_the_role(new_estate: NewEstate) ->
     assert not await _role_exists(one)
 
 
+async def test_one_migration_waits_for_another(new_estate: NewEstate) -> None:
+    """While somebody holds the lock nothing is changed; the upgrade goes on when he lets go."""
+    estate = await new_estate()
+    async with migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE):
+        upgrade = asyncio.create_task(runner.upgrade(estate.settings))
+        asked: set[object] = set()
+        async with asyncio.timeout(30), estate.connection() as connection:
+            while len(asked) < 5:
+                asked |= {row[0] for row in await connection.fetch(ASKED)}
+                await asyncio.sleep(0.01)
+        assert (False, None) == (upgrade.done(), (await runner.status(estate.settings)).current)
+    assert (await upgrade).at_head
+
+
+ASKED = """SELECT query_start FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE '%advisory_lock%'"""
+
+
 async def test_at_head_there_is_no_waiting(estate: Estate) -> None:
     """A database at head is not migrated, whoever holds the lock."""
-    async with asyncio.timeout(10), estate.connection(estate.owner) as holder:
-        before = await runner.upgrade(estate.settings)
-        await holder.execute("BEGIN; LOCK TABLE agents IN ACCESS EXCLUSIVE MODE")
-        assert before == await runner.upgrade(estate.settings)
+    async with asyncio.timeout(10), migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE):
+        assert (await runner.upgrade(estate.settings)).at_head
 
 
 async def test_a_revision_that_fails_is_rolled_back(new_estate: NewEstate) -> None:
