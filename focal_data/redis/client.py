@@ -67,6 +67,11 @@ class RedisClient:
         """Returns if the server answers, and raises otherwise."""
         await self._command(b"PING")
 
+    async def info(self) -> dict[str, str]:
+        """What the server tells of itself, by name: INFO of all sections."""
+        reply = cast("bytes", await self._command(b"INFO"))
+        return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+
     async def close(self) -> None:
         """Close every connection."""
         while self._idle:

@@ -75,7 +75,9 @@ class MemoryStore(ABC):
 
         ``query`` is what people type into a search box: words, "phrases", ``or``, and ``-`` before what must be
         missing. Any string is valid. It is read in the language of each episode; ``filters.languages`` narrows them.
-        With ``highlight``, each hit has a ``snippet`` of its content, the words found between ``<b>`` and ``</b>``.
+        Its first 32 words and 1,024 bytes count; a dash negates only right before a word or a quote; and a query that could
+        be met without any word (``-a``, ``a or -b``) finds nothing. With ``highlight``, each hit has a ``snippet`` of its
+        content, the words found between ``<b>`` and ``</b>``; it is not escaped for HTML.
         """
 
     @abstractmethod
