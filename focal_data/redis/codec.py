@@ -26,6 +26,7 @@ import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
+import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from focal_data.domain.session import Session
@@ -46,6 +47,7 @@ _TERMS_AT: Final = _HEAD_AT + _HEAD.size
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SESSION: Final = TypeAdapter(Session)
+_AS_PYDANTIC_READS: Final = orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z  # twice as fast as its own writing
 
 
 class Encoded(NamedTuple):
@@ -68,7 +70,7 @@ class Encoded(NamedTuple):
 
 def encode(session: Session) -> Encoded:
     """The bytes of a session whose times are set."""
-    body = _SESSION.dump_json(session)
+    body = orjson.dumps(vars(session), vars, _AS_PYDANTIC_READS)
     terms = keys.terms(session)
     head = _HEAD.pack(*_facts(session), zlib.crc32(body), len(terms)) + b"".join(terms)
     return Encoded(head, body, _deflated(body))
