@@ -27,10 +27,13 @@ __all__ = [
     "ContentType",
     "CorruptDataError",
     "CustomerProfile",
+    "DataLayer",
     "DataSource",
     "Direction",
     "DuplicateError",
+    "EmbeddedEngines",
     "Embedding",
+    "EmbeddingProvider",
     "Entity",
     "EntityFilter",
     "Episode",
@@ -44,6 +47,7 @@ __all__ = [
     "InUseError",
     "InvalidDataError",
     "Language",
+    "LocalEmbeddingProvider",
     "MaturityCategory",
     "MaturityState",
     "MemoryStore",
@@ -99,6 +103,7 @@ __all__ = [
     "StructuredOutputError",
     "Template",
     "TemplateMode",
+    "Tenant",
     "TenantId",
     "TenantRepository",
     "TenantTable",
@@ -107,6 +112,7 @@ __all__ = [
     "TransformationMap",
     "Traversal",
     "TurnRecord",
+    "UnitOfWork",
     "UsageError",
     "UserStory",
     "ValueObject",
@@ -135,10 +141,13 @@ _MODULES: Final = {
     "ContentType": "focal_data.domain.memory",
     "CorruptDataError": "focal_data.errors",
     "CustomerProfile": "focal_data.domain.profile",
+    "DataLayer": "focal_data.data_layer",
     "DataSource": "focal_data.domain.ideation",
     "Direction": "focal_data.domain.memory",
     "DuplicateError": "focal_data.errors",
+    "EmbeddedEngines": "focal_data.embedded",
     "Embedding": "focal_data.domain.embedding",
+    "EmbeddingProvider": "focal_data.providers.embedding.base",
     "Entity": "focal_data.domain.memory",
     "EntityFilter": "focal_data.domain.filters",
     "Episode": "focal_data.domain.memory",
@@ -152,6 +161,7 @@ _MODULES: Final = {
     "InUseError": "focal_data.errors",
     "InvalidDataError": "focal_data.errors",
     "Language": "focal_data.domain.memory",
+    "LocalEmbeddingProvider": "focal_data.providers.embedding.local",
     "MaturityCategory": "focal_data.domain.ideation",
     "MaturityState": "focal_data.domain.ideation",
     "MemoryStore": "focal_data.stores.memory",
@@ -207,6 +217,7 @@ _MODULES: Final = {
     "StructuredOutputError": "focal_data.errors",
     "Template": "focal_data.domain.config",
     "TemplateMode": "focal_data.domain.config",
+    "Tenant": "focal_data.data_layer",
     "TenantId": "focal_data.ids",
     "TenantRepository": "focal_data.repositories.base",
     "TenantTable": "focal_data.tables.base",
@@ -215,6 +226,7 @@ _MODULES: Final = {
     "TransformationMap": "focal_data.domain.config",
     "Traversal": "focal_data.domain.memory",
     "TurnRecord": "focal_data.domain.audit",
+    "UnitOfWork": "focal_data.unit_of_work",
     "UsageError": "focal_data.errors",
     "UserStory": "focal_data.domain.ideation",
     "ValueObject": "focal_data.domain.base",
@@ -225,6 +237,7 @@ _MODULES: Final = {
 }
 
 if TYPE_CHECKING:
+    from focal_data.data_layer import DataLayer, Tenant
     from focal_data.domain.answers import Page, Scored
     from focal_data.domain.audit import AuditEvent, ToolCall, TurnRecord
     from focal_data.domain.base import MutableEntity, SoftDeletableEntity, ValueObject
@@ -297,6 +310,7 @@ if TYPE_CHECKING:
         VerificationLevel,
     )
     from focal_data.domain.session import PendingMigration, Session, SessionStatus, StepVisit
+    from focal_data.embedded import EmbeddedEngines
     from focal_data.errors import (
         AccessError,
         AuthenticationError,
@@ -324,6 +338,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from focal_data.ids import TenantId, new_id
+    from focal_data.providers.embedding.base import EmbeddingProvider
+    from focal_data.providers.embedding.local import LocalEmbeddingProvider
     from focal_data.repositories.base import TenantRepository
     from focal_data.settings import Settings
     from focal_data.stores.audit import AuditStore
@@ -332,6 +348,7 @@ if TYPE_CHECKING:
     from focal_data.stores.profile import ProfileStore
     from focal_data.stores.session import SessionMaintenance, SessionStore
     from focal_data.tables.base import TenantTable
+    from focal_data.unit_of_work import UnitOfWork
 else:
 
     def __getattr__(name: str) -> object:

@@ -63,14 +63,18 @@ def run_in_a_process(page: Path, folder: Path) -> subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
 
 
-async def _run(name: str, text: str) -> None:
+def _run(name: str, text: str) -> None:
+    """Run each block: as a coroutine where it awaits at the top, and as a script where it doesn't."""
     names: dict[str, Any] = {"__name__": "__main__"}
-    for block in blocks(text):
-        source = "\n" * (block.line - 1) + block.code  # a traceback shows the page's own line
-        result = eval(compile(source, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT), names)  # noqa: S307
-        if inspect.iscoroutine(result):
-            await result
+    with asyncio.Runner() as runner:
+        for block in blocks(text):
+            source = "\n" * (block.line - 1) + block.code  # a traceback shows the page's own line
+            code = compile(source, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            if code.co_flags & inspect.CO_COROUTINE:
+                runner.run(eval(code, names))  # noqa: S307
+            else:
+                exec(code, names)  # noqa: S102
 
 
 if __name__ == "__main__":
-    asyncio.run(_run(sys.argv[1], Path(sys.argv[1]).read_text()))
+    _run(sys.argv[1], Path(sys.argv[1]).read_text())

@@ -90,7 +90,7 @@ def test_blocks_share_names_and_may_await(tmp_path: Path) -> None:
     """A later block sees what an earlier one made, and awaits in the same event loop."""
     page = _page(
         tmp_path,
-        "import asyncio\nfuture = asyncio.get_running_loop().create_future()",
+        "import asyncio\nawait asyncio.sleep(0)\nfuture = asyncio.get_running_loop().create_future()",
         "future.set_result(1)\nassert 1 == await future\nprint('seen')",
     )
     result = run_in_a_process(page, tmp_path)
