@@ -1,0 +1,26 @@
+"""The commands. Needs the extra ``cli``; ``main`` says so where it is missing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from focal_data.cli.demo.command import demo
+from focal_data.cli.doctor import doctor
+
+DEBUG: Final = "--debug"
+DEBUG_VARIABLE: Final = "FOCAL_DATA_DEBUG"
+
+app: Final = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app.command()(demo)
+app.command()(doctor)
+
+
+@app.callback()
+def focal_data(
+    debug: Annotated[
+        bool, typer.Option(DEBUG, envvar=DEBUG_VARIABLE, help="Show the traceback of an error.")
+    ] = False,
+) -> None:
+    """The data layer under multi-tenant conversational agents."""

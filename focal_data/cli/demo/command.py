@@ -1,0 +1,125 @@
+"""``focal-data demo``: its options, and what it shows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from focal_data.cli.demo import report
+from focal_data.cli.demo.facts import Facts
+from focal_data.cli.demo.plans import shipped_transcripts
+from focal_data.cli.demo.running import carry_out, uses_settings
+from focal_data.cli.demo.transcripts import Checked, check
+from focal_data.settings import Settings
+
+BAD_INPUT = 2
+
+
+def demo(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="More transcripts.", show_default=False)
+    ] = None,
+    transcript: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE...",
+            help="Your own chat instead of the shipped ones: JSON Lines with role, content and, if you like, user, "
+            "channel, timestamp, language; or a list of messages as OpenAI and Anthropic take them.",
+            show_default=False,
+        ),
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep everything there, and continue there.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Carry a real conversation through every store, and ask what came of it.
+
+    Runs on engines of its own, or on those that FOCAL_DATA_DATABASE_URL and FOCAL_DATA_REDIS_URL name.
+    """
+    settings = Settings.load()
+    own_engines = not uses_settings(settings, data_dir)
+    transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts())
+    console = Console(highlight=False, quiet=as_json)
+    with Display(console, own_engines=own_engines) as display:
+        facts = _run(transcripts, settings, data_dir, display)
+    if as_json:
+        typer.echo(json.dumps(facts.as_json(), ensure_ascii=False, indent=2))
+    else:
+        report.show(facts, console, data_dir, own_engines=own_engines)
+
+
+def _checked(paths: list[Path]) -> list[Checked]:
+    """What is known about the files; ends with exit code 2 when one of them is bad."""
+    transcripts = [check(path) for path in paths]
+    complaints = [complaint for checked in transcripts for complaint in checked.complaints()]
+    names = Counter(path.stem for path in paths)
+    complaints += [
+        f"{path}: another file has this name, and a tenant is named by it"
+        for path in paths
+        if names[path.stem] > 1
+    ]
+    for complaint in complaints:
+        typer.echo(complaint, err=True)
+    if complaints:
+        typer.echo("Nothing was stored.", err=True)
+        raise typer.Exit(BAD_INPUT)
+    return transcripts
+
+
+def _run(transcripts: list[Checked], settings: Settings, data_dir: Path | None, display: Display) -> Facts:
+    work = carry_out(transcripts, settings, data_dir, display)
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        return asyncio.run(work)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+class Display:
+    """What is seen while the demo runs: a line about the engines, and a bar for each transcript on a terminal."""
+
+    def __init__(self, console: Console, *, own_engines: bool) -> None:
+        errors = Console(stderr=True)
+        self._console = console
+        self._own_engines = own_engines
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=errors,
+            disable=not errors.is_terminal,
+        )
+        self._task = self._progress.add_task("Starting the engines", total=None)
+
+    def opened(self, engines: dict[str, str]) -> None:
+        self._progress.update(self._task, visible=False)
+        whose = "its own" if self._own_engines else "from FOCAL_DATA_DATABASE_URL and FOCAL_DATA_REDIS_URL"
+        self._console.print(
+            f"PostgreSQL {engines['postgresql']} with pgvector {engines['pgvector']}, Redis: {engines['redis']} "
+            f"({whose}); migrated to head as the owner, running as {engines['role']}.",
+            soft_wrap=True,
+        )
+
+    def begins(self, name: str, messages: int) -> None:
+        self._task = self._progress.add_task(report.plain(name, 30).plain, total=messages)
+
+    def advanced(self) -> None:
+        self._progress.advance(self._task)
+
+    def __enter__(self) -> Display:
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()

@@ -1,0 +1,48 @@
+"""The console entry point: it runs the commands of ``app``, and says what went wrong.
+
+An error of ours is one line on standard error. Exit code 2: wrong input, a wrong setting, or a wrong use; 1: anything else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import NoReturn
+
+from focal_data.errors import FocalDataError, InvalidDataError, SettingsError, UsageError
+
+_NEEDED = ("typer", "rich")
+
+
+def run() -> None:
+    """Run the command that the command line names. Ends the process."""
+    arguments = sorted(sys.argv[1:], key=lambda argument: argument != "--debug")  # it may stand anywhere
+    try:
+        if not all(map(find_spec, _NEEDED)):
+            raise UsageError('the command line is not installed: pip install "focal-data[cli]"')
+        from focal_data.cli.app import app
+
+        app(arguments, prog_name="focal-data")
+    except Exception as error:
+        if "--debug" in arguments or os.environ.get("FOCAL_DATA_DEBUG"):
+            raise
+        end_with(error)
+
+
+def end_with(error: BaseException) -> NoReturn:
+    """Say in one line what is wrong, and end with its exit code."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, FocalDataError):
+        said = str(error)
+    elif isinstance(error, OSError):
+        said = error.strerror or type(error).__name__
+    else:  # its text may hold content
+        said = f"unexpected {type(error).__name__}; --debug shows where"
+    sys.stderr.write(f"focal-data: {said}\n")
+    sys.exit(2 if isinstance(error, SettingsError | UsageError | InvalidDataError) else 1)
+
+
+if __name__ == "__main__":
+    run()
