@@ -1,4 +1,7 @@
-"""Two profiles made one: everything that names the source is moved to the target, in the caller's transaction."""
+"""Two profiles made one: everything that names the source is moved to the target, in the caller's transaction.
+
+What has a revision gets the next one, so that who read it before the merge can't write the old profile back.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,9 @@ from sqlmodel import SQLModel
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.profile import CustomerProfile
-from focal_data.errors import ConflictError
-from focal_data.repositories.profile_parts import CustomerProfileRepository
+from focal_data.errors import ConflictError, NotFoundError
+from focal_data.repositories.base import any_of
+from focal_data.repositories.customers import CustomerProfileRepository
 from focal_data.tables.memory import EntityHistoryTable, EntityTable, EpisodeTable
 from focal_data.tables.profile import (
     ChannelIdentityTable,
@@ -41,105 +45,102 @@ from focal_data.tables.profile import (
 async def merge(tx: Transaction, source_id: UUID, target_id: UUID) -> CustomerProfile:
     """The target, with everything that was the source's. Raises ``NotFoundError``, and ``ConflictError`` for one profile."""
     profiles = CustomerProfileRepository(tx)
-    source, target = await _both_locked(profiles, source_id, target_id)
-    values = {"tenant_id": tx.tenant_id, "source": source.id, "target": target.id, "now": tx.now()}
-    moves_id = target.customer_id is None and source.customer_id is not None
-    for statement in _moves(moves_id):
-        await tx.execute(statement, values | ({"customer_id": source.customer_id} if moves_id else {}))
-    merged = await profiles.resolved(target.id)
-    assert merged is not None
-    return merged
-
-
-async def _both_locked(
-    profiles: CustomerProfileRepository, source_id: UUID, target_id: UUID
-) -> tuple[CustomerProfile, CustomerProfile]:
-    """Both, locked in one order whoever is the source, so that two merges of the same two don't deadlock."""
-    locked = {profile_id: await profiles.locked(profile_id) for profile_id in sorted((source_id, target_id))}
+    locked = await profiles.locked({source_id, target_id}, alone=True)
+    if not locked.keys() >= {source_id, target_id}:
+        raise NotFoundError(CustomerProfile.__name__)
     source, target = locked[source_id], locked[target_id]
     if source.id == target.id:
         raise ConflictError("CustomerProfile: the two are one profile already")
-    return source, target
+    values = {"tenant_id": tx.tenant_id, "source": source.id, "target": target.id, "now": tx.now()}
+    takes_id = target.customer_id is None and source.customer_id is not None
+    pointed = await tx.fetch(_pointed(takes_id), values)
+    values["sources"] = [row["id"] for row in pointed]
+    for statement in _moves():
+        await tx.execute(statement, values)
+    customer_id = source.customer_id if takes_id else target.customer_id
+    gained = await profiles.one(_gained(), values | {"customer_id": customer_id})
+    return gained or target
 
 
 @cache
-def _moves(moves_id: bool) -> tuple[Statement, ...]:
+def _pointed(takes_id: bool) -> Statement:
+    """The source, and what had been merged into it, point to the target; its ``customer_id`` is free when that is taken."""
+    c = _columns(CustomerProfileTable)
+    changes = _changed(c) | {"merged_into_id": bindparam("target")}
+    if takes_id:
+        changes["customer_id"] = case((c.id == bindparam("source"), null()), else_=c.customer_id)
+    those = or_(c.id == bindparam("source"), c.merged_into_id == bindparam("source"))
+    return Statement(update(CustomerProfileTable).values(changes).where(_mine(c), those).returning(c.id))
+
+
+@cache
+def _gained() -> Statement:
+    c = _columns(CustomerProfileTable)
+    changes = _changed(c) | {"customer_id": bindparam("customer_id")}
+    gain = update(CustomerProfileTable).values(changes).where(_mine(c), c.id == bindparam("target"))
+    return Statement(gain.returning(*CustomerProfileRepository.mapper.columns))
+
+
+@cache
+def _moves() -> tuple[Statement, ...]:
+    """Everything that names one of the ``sources``: episodes may have come under an id that was merged long ago."""
     clauses = [
-        _ended_fields(),
-        _moved(ProfileFieldTable, "profile_id"),
         _moved_channels(),
+        _moved_fields(),
         _moved(ProfileAssetTable, "profile_id"),
         _moved(EpisodeTable, "customer_profile_id"),
         _moved(EntityTable, "customer_profile_id"),
         _moved_history(),
-        _pointed(moves_id),
-        _gained(moves_id),
     ]
     return tuple(Statement(clause) for clause in clauses)
 
 
-def _moved(table: type[SQLModel], column: str) -> Update:
+def _moved(table: type[SQLModel], column: str, **changes: ColumnElement[Any]) -> Update:
     c = _columns(table)
-    return (
-        update(table).values({column: bindparam("target")}).where(_mine(c), c[column] == bindparam("source"))
-    )
+    moved = _changed(c) | changes | {column: bindparam("target")}
+    return update(table).values(moved).where(_mine(c), *_of_sources(c[column]))
 
 
 def _moved_channels() -> Update:
     """The target's primary channel stays the only one."""
-    c = _columns(ChannelIdentityTable)
     other = ChannelIdentityTable.__table__.alias("other")  # type: ignore[attr-defined]
     taken = select(other.c.id).where(
         _mine(other.c), other.c.profile_id == bindparam("target"), other.c.primary
     )
-    changes = {"profile_id": bindparam("target"), "primary": and_(c.primary, ~taken.exists())}
-    return update(ChannelIdentityTable).values(changes).where(_mine(c), c.profile_id == bindparam("source"))
+    primary = and_(_columns(ChannelIdentityTable).primary, ~taken.exists())
+    return _moved(ChannelIdentityTable, "profile_id", primary=primary)
 
 
-def _ended_fields() -> Update:
+def _moved_fields() -> Update:
     """Of two current values of a name the target's stays: the source's ends now, or right after it began."""
     c = _columns(ProfileFieldTable)
     other = ProfileFieldTable.__table__.alias("other")  # type: ignore[attr-defined]
     current = (_mine(other.c), other.c.profile_id == bindparam("target"), other.c.valid_to.is_(None))
     names = select(other.c.name).where(*current)
-    changes = {
-        "valid_to": func.greatest(bindparam("now"), c.valid_from + text("interval '1 microsecond'")),
-        "updated_at": bindparam("now"),
-        "revision": c.revision + 1,
-    }
-    mine = (_mine(c), c.profile_id == bindparam("source"), c.valid_to.is_(None), c.name.in_(names))
-    return update(ProfileFieldTable).values(changes).where(*mine)
+    end = func.greatest(bindparam("now"), c.valid_from + text("interval '1 microsecond'"))
+    ends = and_(c.valid_to.is_(None), c.name.in_(names))
+    return _moved(ProfileFieldTable, "profile_id", valid_to=case((ends, end), else_=c.valid_to))
 
 
 def _moved_history() -> Insert:
     """The application may add and remove versions and never change one: they leave, and come back renamed."""
     c = _columns(EntityHistoryTable)
-    mine = (_mine(c), c.customer_profile_id == bindparam("source"))
-    left = delete(EntityHistoryTable).where(*mine).returning(*c).cte("left_behind")
-    renamed = [bindparam("target") if column.name == "customer_profile_id" else column for column in left.c]
+    those = (_mine(c), *_of_sources(c.customer_profile_id))
+    left = delete(EntityHistoryTable).where(*those).returning(*c).cte("left_behind")
+    target = bindparam("target", type_=c.customer_profile_id.type)
+    renamed = [target if column.name == "customer_profile_id" else column for column in left.c]
     return insert(EntityHistoryTable).from_select([column.name for column in left.c], select(*renamed))
 
 
-def _pointed(moves_id: bool) -> Update:
-    """The source, and what had been merged into it, point to the target; its ``customer_id`` is free when that moves."""
-    c = _columns(CustomerProfileTable)
-    changes: dict[str, Any] = {
-        "merged_into_id": bindparam("target"),
-        "revision": c.revision + 1,
-        "updated_at": bindparam("now"),
-    }
-    if moves_id:
-        changes["customer_id"] = case((c.id == bindparam("source"), null()), else_=c.customer_id)
-    those = or_(c.id == bindparam("source"), c.merged_into_id == bindparam("source"))
-    return update(CustomerProfileTable).values(changes).where(_mine(c), those)
+def _changed(c: Any) -> dict[str, Any]:
+    changes = {"revision": c.revision + 1} if "revision" in c else {}
+    return changes | ({"updated_at": bindparam("now")} if "updated_at" in c else {})
 
 
-def _gained(moves_id: bool) -> Update:
-    c = _columns(CustomerProfileTable)
-    changes = {"revision": c.revision + 1, "updated_at": bindparam("now")}
-    if moves_id:
-        changes["customer_id"] = bindparam("customer_id")
-    return update(CustomerProfileTable).values(changes).where(_mine(c), c.id == bindparam("target"))
+def _of_sources(column: Any) -> tuple[ColumnElement[bool], ...]:
+    """That it names one of them, and the condition of a partial index, which the planner can't derive from an array."""
+    named = column == any_of("sources")
+    return (named, column.is_not(None)) if column.nullable else (named,)
 
 
 def _columns(table: type[SQLModel]) -> Any:

@@ -8,20 +8,18 @@ from uuid import UUID
 
 from focal_data.database.scope import HasScope, Scope, Transaction
 from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile, ProfileAsset, ProfileField
-from focal_data.errors import ConflictError, DuplicateError, InvalidDataError, RetryableError
+from focal_data.errors import ConflictError, InvalidDataError, NotFoundError, RetryableError
 from focal_data.mappers.base import checked
+from focal_data.repositories.customers import ATTEMPTS, CustomerProfileRepository
 from focal_data.repositories.merging import merge
 from focal_data.repositories.profile_parts import (
     ChannelIdentityRepository,
-    CustomerProfileRepository,
     ProfileAssetRepository,
     ProfileFieldRepository,
 )
 from focal_data.stores.profile import ProfileStore
 
 Part = TypeVar("Part", ChannelIdentity, ProfileField, ProfileAsset)
-
-_ATTEMPTS = 5
 
 
 class PostgresProfileStore(ProfileStore):
@@ -49,26 +47,13 @@ class PostgresProfileStore(ProfileStore):
         # The names are checked as the model would check them, before anything is read.
         profile = self._profiles.mapper.checked(_new_profile(customer_id), self._scope.tenant_id)
         identity = checked(_new_identity(profile.id, channel, channel_user_id), self._scope.tenant_id)
-        known = await self._profiles.of_channel(identity.channel, identity.channel_user_id)
-        if known is not None and customer_id in (None, known.customer_id):
-            return known
-
-        async def work(tx: Transaction) -> CustomerProfile:
-            return await _found_or_made(tx, profile, identity)
-
-        return await self._scope.run(work)
+        return await self._scope.run(lambda tx: _found_or_made(tx, profile, identity))
 
     async def save(self, profile: CustomerProfile) -> CustomerProfile:
         return await self._profiles.save(profile)
 
     async def update_field(self, profile_id: UUID, field: ProfileField) -> ProfileField:
-        if field.valid_to is not None:
-            raise InvalidDataError("valid_to", "must be left out: the value is the current one")
-
-        async def work(tx: Transaction) -> ProfileField:
-            return await ProfileFieldRepository(tx).replace(await _of(tx, profile_id, field))
-
-        return await self._scope.run(work)
+        return await self._fields.replace(await self._own(profile_id, field))
 
     async def get_fields(
         self, profile_id: UUID, names: Collection[str] | None = None
@@ -79,10 +64,7 @@ class PostgresProfileStore(ProfileStore):
         return await self._fields.history(profile_id, name)
 
     async def link_channel(self, profile_id: UUID, identity: ChannelIdentity) -> ChannelIdentity:
-        async def work(tx: Transaction) -> ChannelIdentity:
-            return await ChannelIdentityRepository(tx).save(await _of(tx, profile_id, identity))
-
-        return await self._scope.run(work)
+        return await self._channels.save(await self._own(profile_id, identity))
 
     async def unlink_channel(self, profile_id: UUID, channel: Channel, channel_user_id: str) -> bool:
         return await self._channels.unlink(profile_id, channel, channel_user_id)
@@ -91,10 +73,7 @@ class PostgresProfileStore(ProfileStore):
         return await self._channels.of(profile_id)
 
     async def add_asset(self, profile_id: UUID, asset: ProfileAsset) -> ProfileAsset:
-        async def work(tx: Transaction) -> ProfileAsset:
-            return await ProfileAssetRepository(tx).add(await _of(tx, profile_id, asset))
-
-        return await self._scope.run(work)
+        return await self._assets.add(await self._own(profile_id, asset))
 
     async def list_assets(self, profile_id: UUID) -> list[ProfileAsset]:
         return await self._assets.of(profile_id)
@@ -111,51 +90,65 @@ class PostgresProfileStore(ProfileStore):
     async def delete_profile(self, profile_id: UUID) -> bool:
         return await self._profiles.delete(profile_id)
 
+    async def _own(self, profile_id: UUID, part: Part) -> Part:
+        """``part``, checked, if it names the profile that ``profile_id`` stands for, by whatever id."""
+        copy = checked(part, self._scope.tenant_id)
+        if copy.profile_id == profile_id:
+            return copy
+        roots = await self._profiles.roots((profile_id, copy.profile_id))
+        if profile_id not in roots:
+            raise NotFoundError(CustomerProfile.__name__)
+        if roots.get(copy.profile_id) != roots[profile_id]:
+            raise InvalidDataError("profile_id", "names another profile")
+        return copy
+
 
 async def _found_or_made(
     tx: Transaction, profile: CustomerProfile, identity: ChannelIdentity
 ) -> CustomerProfile:
     """The channel's profile, with the ``customer_id``; a new one where there is none. Whoever loses a race looks again."""
-    profiles, channels = CustomerProfileRepository(tx), ChannelIdentityRepository(tx)
-    for _ in range(_ATTEMPTS):
+    profiles = CustomerProfileRepository(tx)
+    for _ in range(ATTEMPTS):
         known = await profiles.of_channel(identity.channel, identity.channel_user_id)
-        if known is not None:
-            return await _attached(tx, known, profile.customer_id)
-        owner = await profiles.of_customer(profile.customer_id) if profile.customer_id is not None else None
-        made = None if owner is not None else await profiles.add_if_free(profile)
-        holder = owner or made
-        if holder is None:  # somebody else took the customer_id meanwhile
-            continue
-        if await channels.add_if_free(identity.model_copy(update={"profile_id": holder.id})):
-            return holder
-        if made is not None:
-            await profiles.purge(made.id)
+        if known is None:
+            linked = await _linked(tx, profile, identity)
+            if linked is not None:
+                return linked
+        elif profile.customer_id in (None, known.customer_id):
+            return known
+        else:
+            return await _attached(profiles, known, profile.customer_id)
     raise RetryableError("a channel is being linked and unlinked again and again")
 
 
-async def _attached(tx: Transaction, known: CustomerProfile, customer_id: str | None) -> CustomerProfile:
-    if customer_id is None:
-        return known
-    profiles = CustomerProfileRepository(tx)
-    locked = await profiles.locked(known.id)
+async def _linked(
+    tx: Transaction, profile: CustomerProfile, identity: ChannelIdentity
+) -> CustomerProfile | None:
+    """``profile``, new, or the one that has its ``customer_id``, linked to the channel; ``None`` when a race was lost."""
+    profiles, channels = CustomerProfileRepository(tx), ChannelIdentityRepository(tx)
+    made = await profiles.add_if_free(profile)
+    holder = made
+    if made is None and profile.customer_id is not None:
+        holder = await profiles.of_customer(profile.customer_id)
+    if holder is None:
+        return None
+    if await channels.add_if_free(identity.model_copy(update={"profile_id": holder.id})):
+        return holder
+    if made is not None:
+        await profiles.purge(made.id)
+    return None
+
+
+async def _attached(
+    profiles: CustomerProfileRepository, known: CustomerProfile, customer_id: str
+) -> CustomerProfile:
+    locked = await profiles.held(known.id)
     owner = await profiles.of_customer(customer_id)
     if owner is not None and owner.id == locked.id:  # its own, or that of one that was merged into it
         return locked
     if owner is not None or locked.customer_id is not None:
         raise ConflictError("CustomerProfile: the channel's profile is another customer's")
-    try:
-        return await profiles.update(locked.model_copy(update={"customer_id": customer_id}))
-    except DuplicateError:
-        raise ConflictError("CustomerProfile: another profile has this customer_id") from None
-
-
-async def _of(tx: Transaction, profile_id: UUID, part: Part) -> Part:
-    """``part``, checked, as one of the profile that ``profile_id`` stands for, which is locked."""
-    copy = checked(part, tx.tenant_id)
-    root = await CustomerProfileRepository(tx).locked(profile_id)
-    if copy.profile_id not in (profile_id, root.id):
-        raise InvalidDataError("profile_id", "names another profile")
-    return copy.model_copy(update={"profile_id": root.id})
+    return await profiles.update(locked.model_copy(update={"customer_id": customer_id}))
 
 
 def _new_profile(customer_id: str | None) -> CustomerProfile:

@@ -1,145 +1,95 @@
-"""Who the customer is, in PostgreSQL: a repository per table.
-
-A merged profile points to the one that it is part of now, always directly: a merge moves the older pointers along. So one
-condition, ``root_of``, resolves any id that a profile ever had.
-"""
+"""What belongs to a profile, in PostgreSQL: its channels, fields and assets, by any id that the profile ever had."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Text, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Text, bindparam, delete, func, or_, select, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile, ProfileAsset, ProfileField
-from focal_data.errors import NotFoundError, RetryableError
+from focal_data.errors import InvalidDataError, NotFoundError, RetryableError
 from focal_data.repositories.base import E, TableT, TenantRepository, any_of
-from focal_data.tables.profile import (
-    ChannelIdentityTable,
-    CustomerProfileTable,
-    ProfileAssetTable,
-    ProfileFieldTable,
-)
+from focal_data.repositories.customers import ATTEMPTS, CustomerProfileRepository, root_of
+from focal_data.tables.profile import ChannelIdentityTable, ProfileAssetTable, ProfileFieldTable
 
-_TICK = timedelta(microseconds=1)
-_ATTEMPTS = 5
-
-
-class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerProfile]):
-    """Profiles. Reads follow a merge."""
-
-    kept = (*TenantRepository.kept, "merged_into_id")
-
-    async def resolved(self, id: UUID) -> CustomerProfile | None:  # noqa: A002
-        """The profile of this id, or the one that it was merged into, or ``None``."""
-        return await self.one(self._resolved(), {"key_id": id})
-
-    async def of_customer(self, customer_id: str) -> CustomerProfile | None:
-        """The profile with this id in the other system, or the one that it was merged into, or ``None``."""
-        return await self.one(self._of_customer(), {"customer_id": customer_id})
-
-    async def of_channel(self, channel: Channel, channel_user_id: str) -> CustomerProfile | None:
-        """The profile that this channel is linked to, or ``None``."""
-        values = {"channel": channel, "channel_user_id": channel_user_id}
-        return await self.one(self._of_channel(), values)
-
-    async def locked(self, id: UUID) -> CustomerProfile:  # noqa: A002
-        """As ``resolved``, locked until the transaction ends. Raises ``NotFoundError``."""
-        for _ in range(_ATTEMPTS):
-            found = await self.resolved(id)
-            if found is None:
-                raise NotFoundError(CustomerProfile.__name__)
-            profile = await self.one(self._locked(), {"key_id": found.id})
-            if profile is not None and profile.merged_into_id is None:
-                return profile
-        raise RetryableError("a profile is being merged again and again")
-
-    async def merged_ids(self, id: UUID) -> list[UUID]:  # noqa: A002
-        """The ids of all that became part of the profile, by id."""
-        return [row["id"] for row in await self.raw(self._merged_ids(), {"key_id": id})]
-
-    async def delete(self, id: UUID) -> bool:  # noqa: A002
-        """Delete the profile with everything merged into it. Raises ``InUseError``."""
-
-        async def work(tx: Transaction) -> bool:
-            here = CustomerProfileRepository(tx)
-            root = await here.resolved(id)
-            if root is None:
-                return False
-            await here._execute(self._delete_merged(), {"key_id": root.id})
-            return await here.purge(root.id)
-
-        return await self._scope.run(work)
-
-    def _new(self, entity: CustomerProfile) -> CustomerProfile:
-        return super()._new(entity.model_copy(update={"merged_into_id": None}))
-
-    @classmethod
-    @cache
-    def _resolved(cls) -> Statement:
-        return Statement(cls.rows(cls.c.id == root_of(bindparam("key_id"))))
-
-    @classmethod
-    @cache
-    def _locked(cls) -> Statement:
-        return Statement(cls.rows(cls.c.id == bindparam("key_id")).with_for_update())
-
-    @classmethod
-    @cache
-    def _of_customer(cls) -> Statement:
-        other = cls.table.alias("other")
-        same = (other.c.tenant_id == bindparam("tenant_id"), other.c.customer_id == bindparam("customer_id"))
-        root = select(func.coalesce(other.c.merged_into_id, other.c.id)).where(*same).scalar_subquery()
-        return Statement(cls.rows(cls.c.id == root))
-
-    @classmethod
-    @cache
-    def _of_channel(cls) -> Statement:
-        link = ChannelIdentityRepository
-        names = ("channel", "channel_user_id")
-        owner = select(link.c.profile_id).where(*link.scoped(), *(link.c[n] == bindparam(n) for n in names))
-        return Statement(cls.rows(cls.c.id == owner.scalar_subquery()))
-
-    @classmethod
-    @cache
-    def _merged_ids(cls) -> Statement:
-        merged = cls.c.merged_into_id == root_of(bindparam("key_id"))
-        return Statement(select(cls.c.id).where(*cls.scoped(), merged).order_by(cls.c.id))
-
-    @classmethod
-    @cache
-    def _delete_merged(cls) -> Statement:
-        return Statement(delete(cls.table).where(*cls.scoped(), cls.c.merged_into_id == bindparam("key_id")))
-
-
-def root_of(profile_id: Any) -> ScalarSelect[Any]:
-    """The profile that an id stands for, as a subquery of the tenant's profiles."""
-    own = CustomerProfileRepository.table.alias("own")
-    condition = (own.c.tenant_id == bindparam("tenant_id"), own.c.id == profile_id)
-    return select(func.coalesce(own.c.merged_into_id, own.c.id)).where(*condition).scalar_subquery()
+_TICK: Final = timedelta(microseconds=1)
 
 
 class ProfilePartRepository(TenantRepository[TableT, E]):
-    """What belongs to a profile, by any id that the profile ever had."""
+    """What belongs to a profile. It is written to what ``profile_id`` stands for, which no merge overtakes."""
+
+    async def add(self, entity: E) -> E:
+        """Insert it. Raises ``NotFoundError`` when there is no such profile, ``DuplicateError``."""
+        stored = self._new(entity)
+        for _ in range(ATTEMPTS):
+            kept = await self._row(self._insert(), self._values(stored))
+            if kept is not None:
+                return stored.model_copy(update=dict(kept))
+            if not await CustomerProfileRepository(self._scope).exists(_profile_of(stored)):
+                raise NotFoundError(CustomerProfile.__name__)
+        raise RetryableError("a profile is being merged again and again")
+
+    async def add_if_free(self, entity: E) -> E | None:
+        """Insert it, or do nothing: something unique in it is taken, or its profile is gone or was merged meanwhile."""
+        stored = self._new(entity)
+        kept = await self._row(self._insert_if_free(), self._values(stored))
+        return None if kept is None else stored.model_copy(update=dict(kept))
+
+    async def add_many(self, entities: Iterable[E]) -> list[E]:
+        """Insert all of them or none, and return them as stored, in their order."""
+        new = self._all_new(entities)
+        ids = {_profile_of(part) for part in new}
+
+        async def work(tx: Transaction) -> list[E]:
+            found = await CustomerProfileRepository(tx).locked(ids)
+            if len(found) < len(ids):
+                raise NotFoundError(CustomerProfile.__name__)
+            stored = [part.model_copy(update={"profile_id": found[_profile_of(part)].id}) for part in new]
+            await tx.execute_many(self._insert(), map(self._values, stored))
+            return stored
+
+        return await self._scope.run(work) if new else []
+
+    async def update(self, entity: E) -> E:
+        """Update the stored one if it still has the entity's revision; it may move to another profile."""
+        checked = self.mapper.checked(entity, self._scope.tenant_id)
+
+        async def work(tx: Transaction) -> E:
+            profile = await CustomerProfileRepository(tx).held(checked.profile_id)
+            moved = checked.model_copy(update={"profile_id": profile.id})
+            return await super(ProfilePartRepository, type(self)(tx)).update(moved)
+
+        return await self._scope.run(work)
 
     @classmethod
     def of_profile(cls) -> ColumnElement[bool]:
-        """That it belongs to the profile bound as ``key_profile_id``."""
-        condition: ColumnElement[bool] = cls.c.profile_id == root_of(bindparam("key_profile_id"))
+        """That it belongs to the profile bound as ``profile_id``."""
+        condition: ColumnElement[bool] = cls.c.profile_id == root_of(bindparam("profile_id"))
         return condition
 
     @classmethod
-    def _guard(cls) -> ColumnElement[bool]:
-        condition: ColumnElement[bool] = cls.c.profile_id == bindparam("key_profile_id")
-        return condition
+    def _inserted(cls) -> Insert:
+        """INSERT … SELECT from the profile itself, locked, so that none slips in while it is being merged or deleted."""
+        profile = CustomerProfileRepository
+        given = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns}
+        values = select(*(given | {"profile_id": profile.c.id}).values()).select_from(profile.table)
+        root = profile.c.id == root_of(bindparam("profile_id"))
+        whole = values.where(*profile.scoped(), root, profile.c.merged_into_id.is_(None))
+        locked = whole.with_for_update(read=True, key_share=True)
+        new = insert(cls.table).from_select(list(given), locked)
+        return new.returning(cls.c.profile_id)  # type: ignore[return-value]  # it is the same Insert
 
-    def _values(self, entity: E) -> dict[str, Any]:
-        return super()._values(entity) | {"key_profile_id": entity.profile_id}  # type: ignore[attr-defined]
+
+def _profile_of(part: Any) -> UUID:
+    profile_id: UUID = part.profile_id
+    return profile_id
 
 
 class ChannelIdentityRepository(ProfilePartRepository[ChannelIdentityTable, ChannelIdentity]):
@@ -147,12 +97,16 @@ class ChannelIdentityRepository(ProfilePartRepository[ChannelIdentityTable, Chan
 
     async def of(self, profile_id: UUID) -> list[ChannelIdentity]:
         """The profile's channels, by id."""
-        return await self.all(self._of(), {"key_profile_id": profile_id})
+        return await self.all(self._of(), {"profile_id": profile_id})
 
     async def unlink(self, profile_id: UUID, channel: Channel, channel_user_id: str) -> bool:
-        """Remove the link if it is this profile's; whether it was."""
-        values = {"channel": channel, "channel_user_id": channel_user_id, "key_profile_id": profile_id}
-        return await self._execute(self._unlink(), values) > 0
+        """Remove the link if it is this profile's; whether it was. Raises ``NotFoundError`` for no profile."""
+        values = {"channel": channel, "channel_user_id": channel_user_id, "profile_id": profile_id}
+        if await self._execute(self._unlink(), values) > 0:
+            return True
+        if not await CustomerProfileRepository(self._scope).exists(profile_id):
+            raise NotFoundError(CustomerProfile.__name__)
+        return False
 
     @classmethod
     @cache
@@ -171,23 +125,30 @@ class ProfileFieldRepository(ProfilePartRepository[ProfileFieldTable, ProfileFie
 
     async def current(self, profile_id: UUID, names: Collection[str] | None) -> list[ProfileField]:
         """The current values that have not expired, by name."""
-        values = {"key_profile_id": profile_id, "now": self._scope.now()}
+        if isinstance(names, str):
+            raise InvalidDataError("names", "must be a collection of names, and is one text")
+        values = {"profile_id": profile_id, "now": self._scope.now()}
         named = {} if names is None else {"names": list(names)}
         return await self.all(self._current(names is not None), values | named)
 
     async def history(self, profile_id: UUID, name: str) -> list[ProfileField]:
         """All values that the name ever had, newest first."""
-        return await self.all(self._history(), {"key_profile_id": profile_id, "name": name})
+        return await self.all(self._history(), {"profile_id": profile_id, "name": name})
 
     async def replace(self, field: ProfileField) -> ProfileField:
-        """End the current value of the name where ``field`` begins, and insert that. The profile must be locked."""
-        values = {"key_profile_id": field.profile_id, "name": field.name}
-        current = await self.one(self._current_of_name(), values)
-        if current is None:
-            return await self.add(field)
-        begin = max(field.valid_from, current.valid_from + _TICK)
-        await self._execute(self._end(), {"id": current.id, "valid_to": begin, "now": self._scope.now()})
-        return await self.add(field.model_copy(update={"valid_from": begin}))
+        """End the current value of the name where ``field`` begins, and insert that."""
+        new = self._new(field)
+        if new.valid_to is not None:
+            raise InvalidDataError("valid_to", "must be left out: the value is the current one")
+
+        async def work(tx: Transaction) -> ProfileField:
+            # A lock of its own: a statement that waited would not see the value that it waited for.
+            profile = await CustomerProfileRepository(tx).held(new.profile_id)
+            stored = new.model_copy(update={"profile_id": profile.id})
+            kept = await ProfileFieldRepository(tx)._row(self._replace(), self._values(stored))
+            return stored.model_copy(update=dict(kept or {}))
+
+        return await self._scope.run(work)
 
     @classmethod
     @cache
@@ -205,15 +166,23 @@ class ProfileFieldRepository(ProfilePartRepository[ProfileFieldTable, ProfileFie
 
     @classmethod
     @cache
-    def _current_of_name(cls) -> Statement:
-        return Statement(cls.rows(cls._guard(), cls.c.name == bindparam("name"), cls.c.valid_to.is_(None)))
-
-    @classmethod
-    @cache
-    def _end(cls) -> Statement:
-        times: dict[str, Any] = {"valid_to": bindparam("valid_to"), "updated_at": bindparam("now")}
-        changes = times | {"revision": cls.c.revision + 1}
-        return Statement(update(cls.table).values(changes).where(*cls._key()))
+    def _replace(cls) -> Statement:
+        given = {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns}
+        current = (
+            cls.c.profile_id == given["profile_id"],
+            cls.c.name == given["name"],
+            cls.c.valid_to.is_(None),
+        )
+        changes = {
+            "valid_to": func.greatest(given["valid_from"], cls.c.valid_from + _TICK),
+            "updated_at": given["updated_at"],
+            "revision": cls.c.revision + 1,
+        }
+        end = update(cls.table).values(changes).where(*cls.scoped(), *current)
+        ended = end.returning(cls.c.valid_to).cte("ended")
+        begin = func.coalesce(select(ended.c.valid_to).scalar_subquery(), given["valid_from"])
+        new = insert(cls.table).values(given | {"valid_from": begin})
+        return Statement(new.returning(cls.c.valid_from))
 
 
 class ProfileAssetRepository(ProfilePartRepository[ProfileAssetTable, ProfileAsset]):
@@ -221,7 +190,7 @@ class ProfileAssetRepository(ProfilePartRepository[ProfileAssetTable, ProfileAss
 
     async def of(self, profile_id: UUID) -> list[ProfileAsset]:
         """The profile's assets that have not expired, by id."""
-        return await self.all(self._of(), {"key_profile_id": profile_id, "now": self._scope.now()})
+        return await self.all(self._of(), {"profile_id": profile_id, "now": self._scope.now()})
 
     @classmethod
     @cache
