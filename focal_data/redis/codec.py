@@ -12,7 +12,7 @@ at     bytes
 45     8      ``last_activity_at``, the same
 53     4      CRC-32 of the JSON
 57     1      number of terms
-58     17·n   terms, which tell the indexes that it is in
+58     19·n   terms, which tell the indexes that it is in
        rest   the session as JSON
 ====== =====  ====================================================================================================
 
@@ -25,6 +25,7 @@ import struct
 import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
@@ -70,10 +71,22 @@ class Encoded(NamedTuple):
 
 def encode(session: Session) -> Encoded:
     """The bytes of a session whose times are set."""
-    body = orjson.dumps(vars(session), vars, _AS_PYDANTIC_READS)
+    body = _json(session)
     terms = keys.terms(session)
     head = _HEAD.pack(*_facts(session), zlib.crc32(body), len(terms)) + b"".join(terms)
     return Encoded(head, body, _deflated(body))
+
+
+def _json(session: Session) -> bytes:
+    try:
+        return orjson.dumps(vars(session), _plain, _AS_PYDANTIC_READS)
+    except TypeError:  # a key of a dict may be such an id too
+        return _SESSION.dump_json(session)
+
+
+def _plain(value: object) -> object:
+    """What orjson does not know: our value objects, and ids of the kind that PostgreSQL's driver makes."""
+    return UUID(int=value.int) if isinstance(value, UUID) else vars(value)
 
 
 def decode(value: bytes, key: bytes) -> Session:

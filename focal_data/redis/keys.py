@@ -25,28 +25,26 @@ from focal_data.domain.session import Session, SessionStatus
 
 AGE_SHARDS: Final = tuple(b"focal:ages:%x" % digit for digit in range(16))
 """By the last digit of the session's id."""
-TERM_BYTES: Final = 17
+TERM_BYTES: Final = 19
 
-_CHANNEL, _CUSTOMER, _STEP = b"C", b"U", b"S"
+_CHANNEL, _CUSTOMER, _STEP = b"}:C", b"}:U", b"}:S"
 _STATUS: Final = {
-    SessionStatus.ACTIVE: b"a",
-    SessionStatus.IDLE: b"i",
-    SessionStatus.PROCESSING: b"p",
-    SessionStatus.INTERRUPTED: b"n",
-    SessionStatus.CLOSED: b"c",
+    SessionStatus.ACTIVE: b"}:a",
+    SessionStatus.IDLE: b"}:i",
+    SessionStatus.PROCESSING: b"}:p",
+    SessionStatus.INTERRUPTED: b"}:n",
+    SessionStatus.CLOSED: b"}:c",
 }
 
 LUA: Final = """
+local TERM = 19
 local function hot_key(tag) return 'focal:{' .. tag .. '}:h' end
 local function cold_key(tag) return 'focal:{' .. tag .. '}:c' end
 local function ages_key(session) return 'focal:ages:' .. string.sub(session, -1) end
 local function tag_of(tenant, session) return tenant .. ':' .. session end
-local function parts_of(tag) return string.sub(tag, 1, 32), string.sub(tag, 34) end
-local function parts_of_key(key) return string.sub(key, 8, 39), string.sub(key, 41, 72) end
-local TERM = 17
-local function index_key(tenant, term)
-  return 'focal:{' .. tenant .. ':' .. string.sub(term, 1, 16) .. '}:' .. string.sub(term, 17)
-end
+local function parts_of_tag(tag) return string.sub(tag, 1, 32), string.sub(tag, 34) end
+local function parts_of_cold(key) return string.sub(key, 8, 39), string.sub(key, 41, 72) end
+local function indexes_of(tenant) return 'focal:{' .. tenant .. ':' end
 """
 """The same names for the scripts, which learn only from a stored session which indexes it is in."""
 
@@ -66,10 +64,10 @@ def cold(tag: bytes) -> bytes:
 
 def index(tenant: bytes, term: bytes) -> bytes:
     """The index of the sessions that have ``term``."""
-    return b"focal:{%b:%b}:%b" % (tenant, term[:16], term[16:])
+    return b"focal:{%b:%b" % (tenant, term)
 
 
-# A term is what a session is found by: the digest of it, and a letter for its kind.
+# A term is what a session is found by: the digest of it and a letter for its kind, as they end the index's name.
 
 
 def terms(session: Session) -> tuple[bytes, ...]:
@@ -92,12 +90,12 @@ def step_of(session: Session) -> tuple[UUID, int, str] | None:
 
 
 def agent_term(agent_id: UUID, status: SessionStatus) -> bytes:
-    return agent_digest(agent_id) + _STATUS.get(status, b"?")
+    return agent_digest(agent_id) + _STATUS.get(status, b"}:?")
 
 
 def agent_terms(agent_id: UUID, statuses: Sequence[SessionStatus] = tuple(SessionStatus)) -> list[bytes]:
     digest = agent_digest(agent_id)
-    return [digest + _STATUS.get(status, b"?") for status in statuses]
+    return [digest + _STATUS.get(status, b"}:?") for status in statuses]
 
 
 def agent_digest(agent_id: UUID) -> bytes:

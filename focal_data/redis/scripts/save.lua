@@ -2,9 +2,10 @@
 -- KEYS: cold, hot. ARGV: milliseconds that hot lasts, cutoff, id of the write, head, hot body, cold body.
 -- Gives 0, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable.
 local SWEPT_BY_A_SAVE = 2
+local AGE_SLICE = 3600 * 1000000 -- an hour
 local cold, hot = KEYS[1], KEYS[2]
 local cutoff, write, head = tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local tenant, session = parts_of_key(cold)
+local tenant, session = parts_of_cold(cold)
 local revision, created, activity = struct.unpack('>I4i8i8', head)
 
 local reply = read_cold(cold)
@@ -33,14 +34,15 @@ if ageing then
   reply = redis.pcall('ZADD', ages_key(session), score, tag_of(tenant, session))
   if failed(reply) then return reply end
 end
+local indexes = indexes_of(tenant)
 for at = 1, #terms, TERM do
-  reply = redis.pcall('ZADD', index_key(tenant, string.sub(terms, at, at + TERM - 1)), score, session)
+  reply = redis.pcall('ZADD', indexes .. string.sub(terms, at, at + TERM - 1), score, session)
   if failed(reply) then return reply end
 end
 
 head = write .. (current and string.sub(current.ids, 1, 24) or string.rep('\0', 24)) .. head
 redis.call('SET', cold, '\2' .. head .. ARGV[6])
 redis.call('SET', hot, '\1' .. head .. ARGV[5], 'PX', ARGV[1])
-if stored and stored.terms ~= terms then unindex(tenant, session, stored.terms, terms) end
-if ageing then sweep(ages_key(session), cutoff, SWEPT_BY_A_SAVE) end
+if stored and stored.terms ~= terms then housekeeping().unindex(tenant, session, stored.terms, terms) end
+if ageing then housekeeping().sweep(ages_key(session), cutoff, SWEPT_BY_A_SAVE) end
 return 0
