@@ -51,18 +51,17 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
     async def locked(self, ids: Collection[UUID], *, alone: bool = False) -> dict[UUID, CustomerProfile]:
         """What each of ``ids`` stands for, of those that are stored, locked until the transaction ends.
 
-        Locks are taken in one order, whatever ids they are asked by. ``alone``: nobody can begin to refer to them meanwhile,
-        and nobody else of the tenant locks so; without that turn, whoever waits for one while it is merged still holds it,
-        and would then wait for its target, which is in the hands of one that waits for it.
+        ``alone``: nobody can begin to refer to them meanwhile, and nobody else of the tenant locks so. Raises
+        ``RetryableError`` when one was merged while this waited: it is still locked then, and who merges it further would
+        wait for us, who would wait for its target. Whoever begins again waits with nothing in hand.
         """
         if alone:
             await self.raw(self._turn(), {})
-        for _ in range(ATTEMPTS):
-            rows = [dict(row) for row in await self.raw(self._locked(alone), {"ids": list(set(ids))})]
-            found = {row.pop("named_id"): self.mapper.from_row(row) for row in rows}
-            if all(profile.merged_into_id is None for profile in found.values()):
-                return found
-        raise RetryableError("a profile is being merged again and again")
+        rows = [dict(row) for row in await self.raw(self._locked(alone), {"ids": list(set(ids))})]
+        found = {row.pop("named_id"): self.mapper.from_row(row) for row in rows}
+        if any(profile.merged_into_id is not None for profile in found.values()):
+            raise RetryableError("a profile was merged meanwhile; nothing was written")
+        return found
 
     async def held(self, id: UUID) -> CustomerProfile:  # noqa: A002
         """As ``locked``, of one. Raises ``NotFoundError``."""
