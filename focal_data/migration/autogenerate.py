@@ -12,11 +12,12 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from alembic.autogenerate.api import AutogenContext
+from alembic.ddl.impl import DefaultImpl
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority, PriorityDispatchResult
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, VECTOR
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, ColumnElement, Table
 
 from focal_data.database.tenancy import promised
 from focal_data.errors import UsageError
@@ -68,6 +69,7 @@ def _compare(
     catalogue = read_catalogue(context.connection, role=subject.role, keeper=subject.keeper)
     first = not context.migration_context.get_current_heads()
 
+    _detach_conditions(upgrade, context.migration_context.impl)
     drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
     rest = [_without_info(op) for op in upgrade.ops if not isinstance(op, ops.DropTableOp)]
     upgrade.ops = [
@@ -170,6 +172,15 @@ def _children_first(drops: list[ops.DropTableOp]) -> list[MigrateOperation]:
         return [by_name[name] for name in sorter.static_order()]
     except CycleError:
         return list(drops)
+
+
+def _detach_conditions(container: ops.OpContainer, impl: DefaultImpl) -> None:
+    """Make the conditions of new CHECKs text: Alembic rebuilds them, and one over a table's columns would join that table."""
+    for op in container.ops:
+        if isinstance(op, ops.OpContainer):
+            _detach_conditions(op, impl)
+        elif isinstance(op, ops.CreateCheckConstraintOp) and isinstance(op.condition, ColumnElement):
+            op.condition = impl.render_ddl_sql_expr(op.condition)
 
 
 def _without_info(op: MigrateOperation) -> MigrateOperation:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from focal_data.migration import runner
+from focal_data.tables import metadata
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 
 ALL = "['SELECT', 'INSERT', 'UPDATE', 'DELETE']"
@@ -87,6 +88,14 @@ async def test_tables_of_others_are_left_alone(estate: Estate) -> None:
         "CREATE TABLE alembic_version (version_num text)", "CREATE TABLE orders (id int PRIMARY KEY)"
     )
     assert [] == await runner.check(estate.settings)
+
+
+async def test_comparing_leaves_the_tables_as_they_are(estate: Estate) -> None:
+    """A CHECK that is written into a revision is not added to the table's own a second time."""
+    await estate.as_admin("ALTER TABLE templates DROP CONSTRAINT ck_templates_mode")
+    await runner.check(estate.settings)
+    names = [str(constraint.name) for constraint in metadata.tables["templates"].constraints]
+    assert sorted(set(names)) == sorted(names)
 
 
 async def test_tables_that_were_ours_are_dropped(estate: Estate) -> None:
