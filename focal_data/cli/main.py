@@ -5,9 +5,11 @@ An error of ours is one line on standard error. Exit code 2: wrong input, a wron
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.util import find_spec
+from time import perf_counter
 from typing import NoReturn
 
 from focal_data.errors import FocalDataError, InvalidDataError, SettingsError, UsageError
@@ -17,15 +19,20 @@ _NEEDED = ("typer", "rich")
 
 def run() -> None:
     """Run the command that the command line names. Ends the process."""
+    started = perf_counter()
     arguments = sorted(sys.argv[1:], key=lambda argument: argument != "--debug")  # it may stand anywhere
+    debug = "--debug" in arguments or bool(os.environ.get("FOCAL_DATA_DEBUG"))
+    logging.basicConfig(
+        level=logging.INFO if debug else logging.ERROR
+    )  # before a library does it its own way
     try:
         if not all(map(find_spec, _NEEDED)):
             raise UsageError('the command line is not installed: pip install "focal-data[cli]"')
         from focal_data.cli.app import app
 
-        app(arguments, prog_name="focal-data")
+        app(arguments, prog_name="focal-data", obj=started)
     except Exception as error:
-        if "--debug" in arguments or os.environ.get("FOCAL_DATA_DEBUG"):
+        if debug:
             raise
         end_with(error)
 

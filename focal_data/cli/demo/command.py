@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from time import perf_counter
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -23,6 +26,7 @@ BAD_INPUT = 2
 
 
 def demo(
+    context: typer.Context,
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="More transcripts.", show_default=False)
     ] = None,
@@ -45,12 +49,14 @@ def demo(
 
     Runs on engines of its own, or on those that FOCAL_DATA_DATABASE_URL and FOCAL_DATA_REDIS_URL name.
     """
+    started = perf_counter()
     settings = Settings.load()
     own_engines = not uses_settings(settings, data_dir)
     transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts())
     console = Console(highlight=False, quiet=as_json)
     with Display(console, own_engines=own_engines) as display:
-        facts = _run(transcripts, settings, data_dir, display)
+        facts = _run(carry_out(transcripts, settings, data_dir, display))
+    facts = replace(facts, seconds=round(perf_counter() - (context.obj or started), 3))
     if as_json:
         typer.echo(json.dumps(facts.as_json(), ensure_ascii=False, indent=2))
     else:
@@ -75,8 +81,7 @@ def _checked(paths: list[Path]) -> list[Checked]:
     return transcripts
 
 
-def _run(transcripts: list[Checked], settings: Settings, data_dir: Path | None, display: Display) -> Facts:
-    work = carry_out(transcripts, settings, data_dir, display)
+def _run(work: Coroutine[Any, Any, Facts]) -> Facts:
     try:
         import uvloop
     except ModuleNotFoundError:

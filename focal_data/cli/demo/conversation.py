@@ -70,7 +70,7 @@ class Conversations:
 
     async def _look_again(self, step: Step) -> None:
         if step.episode_id is not None:
-            step.stored = await self._tenant.memory.get_episode(step.episode_id) is not None
+            step.note(stored=await self._tenant.memory.get_episode(step.episode_id) is not None)
 
     async def _attempt(self, step: Step) -> int:
         session = await self._session(step.event)

@@ -26,7 +26,7 @@ MOST_EVENTS: Final = 256
 MOST_CHARACTERS: Final = 2_000_000
 """A window has no more events, and hardly more characters."""
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
 """Conversations that are carried side by side, if the pool has a connection for each."""
 
 _PADDED: Final = 200_000
@@ -42,6 +42,12 @@ class Step:
     embedding: Embedding | None = None
     stored: bool = False
     """Whether PostgreSQL has the message already."""
+
+    def note(self, *, stored: bool) -> None:
+        """What was found out about the message, and so about its turn."""
+        self.stored = stored
+        if self.event.turn is not None:
+            self.event.turn.known |= stored
 
 
 Window = list[Step]
@@ -67,7 +73,7 @@ async def _prepared(events: Iterator[Event], stage: Stage, model: EmbeddingProvi
     )
     for step, embedding in zip(spoken, embeddings, strict=True):
         step.embedding = embedding
-        step.stored = _is_stored(step, known)
+        step.note(stored=_is_stored(step, known))
     return window
 
 

@@ -74,7 +74,7 @@ def _searches(searches: Sequence[Search]) -> Table:
     table.add_column("")
     table.add_column("mode")
     table.add_column("score", justify="right")
-    table.add_column("best hit", ratio=1)
+    table.add_column("best hit", no_wrap=True)
     question = None
     for search in searches:
         if search.question != question:

@@ -64,8 +64,9 @@ class Run:
         self._watcher = watcher
         self._latencies = Latencies()
 
-    async def all(self, transcripts: Sequence[Checked], started: float) -> Facts:
+    async def all(self, transcripts: Sequence[Checked]) -> Facts:
         """Carry all of them, ask, look across, and count."""
+        started = perf_counter()
         engines = await _versions(self._data)
         self._watcher.opened(engines)
         carried = [await self._carried(checked) for checked in transcripts]
@@ -119,13 +120,12 @@ async def carry_out(
     transcripts: Sequence[Checked], settings: Settings, data_dir: Path | None, watcher: Watcher
 ) -> Facts:
     """The demo, on the engines that ``settings`` name, or on its own."""
-    started = perf_counter()
     model = LocalEmbeddingProvider()
     loading = asyncio.create_task(model.embed("ready"))
     try:
         async with engines(settings, data_dir) as data:
             await loading
-            return await Run(data, model, watcher).all(transcripts, started)
+            return await Run(data, model, watcher).all(transcripts)
     finally:
         loading.cancel()
         with suppress(asyncio.CancelledError):

@@ -35,6 +35,8 @@ class Turn:
     questions: list[str] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     characters: int = 0
+    known: bool = False
+    """Whether an earlier run stored a message of it, and so may have recorded it."""
 
     def add(self, message: Message) -> None:
         self.characters += len(message.content)

@@ -179,7 +179,7 @@ class Writer:
     async def _turn(self, tx: UnitOfWork, event: Event, turn: Turn, session: Session) -> None:
         """Record a turn that is over. It may be there: the file ended with it, and has grown since then."""
         turn_id = self._turn_id(event, turn)
-        if await tx.audit.get_turn(turn_id) is not None:
+        if turn.known and await tx.audit.get_turn(turn_id) is not None:
             return
         number = session.turn_count
         record = TurnRecord(
