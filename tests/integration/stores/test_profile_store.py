@@ -165,15 +165,6 @@ async def test_of_many_updates_of_a_field_one_is_current(
     assert 1 == sum(field.valid_to is None for field in history)
 
 
-async def test_an_expired_value_is_history(profiles: ProfileStore, ada: CustomerProfile) -> None:
-    """By the store's clock, without anybody sweeping."""
-    now = datetime.now(UTC)
-    await profiles.update_field(ada.id, a_field(ada, "Rome", expires_at=now + timedelta(milliseconds=1)))
-    await asyncio.sleep(0.01)
-    assert {} == await profiles.get_fields(ada.id)
-    assert 1 == len(await profiles.get_field_history(ada.id, "city"))
-
-
 async def test_fields_can_be_chosen_by_name(profiles: ProfileStore, ada: CustomerProfile) -> None:
     """An empty choice is none."""
     await profiles.update_field(ada.id, a_field(ada, "Rome"))
