@@ -333,3 +333,19 @@ async def test_unknown_scripts(store: RedisSessionStore, client: RedisClient, di
     direct.script_flush()
 
     assert session == await store.get(session.session_id)
+
+
+async def test_round_trips_past_old_ones(
+    store: RedisSessionStore, direct: redis.Redis, clock: FakeClock
+) -> None:
+    """Sessions that are too old and not yet swept cost a list no round trips."""
+    for _ in range(60):
+        await store.save(a_session())
+    clock.advance(days=8)
+    young = await store.save(a_session())
+    await store.list_by_agent(AGENT)
+    before = _sent(direct)
+
+    assert [young] == await store.list_by_agent(AGENT, limit=5)
+
+    assert 2 == _sent(direct) - before
