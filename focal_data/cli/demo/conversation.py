@@ -23,10 +23,7 @@ from focal_data.domain.session import Session
 from focal_data.errors import ConflictError
 
 RULES: Final = 3
-RULE_SCORE: Final = 0.45
-"""At most so many rules fire, each at least as near to the message (cosine similarity)."""
-
-SCENARIO_SCORE: Final = 0.5
+"""At most so many rules fire on a message, the nearest ones."""
 
 _ATTEMPTS: Final = 20
 _POSITION: Final = "message"
@@ -116,7 +113,7 @@ class Conversations:
         """The rules that a message matches; of an answer, the hard constraints that it touches."""
         with self._latencies.timed("rule_search"):
             found = await self._tenant.config.vector_search_rules(
-                self._stage.agent.id, embedding, limit=RULES, min_score=RULE_SCORE
+                self._stage.agent.id, embedding, limit=RULES, min_score=self._stage.plan.near
             )
         return [hit for hit in found if message.role is Role.USER or hit.item.is_hard_constraint]
 
@@ -151,7 +148,7 @@ class Conversations:
             return {}
         with self._latencies.timed("scenario_search"):
             found = await self._tenant.config.vector_search_scenarios(
-                self._stage.agent.id, step.embedding, limit=1, min_score=SCENARIO_SCORE
+                self._stage.agent.id, step.embedding, limit=1, min_score=self._stage.plan.near
             )
         return scenario.entered(session, self._stage, message, turn, found[0].score) if found else {}
 

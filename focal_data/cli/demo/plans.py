@@ -14,6 +14,7 @@ from pydantic import Field, TypeAdapter
 
 from focal_data.cli.demo.ids import DEMO, named
 from focal_data.domain.base import JsonObject, Name, NonEmptyText, ValueObject
+from focal_data.domain.memory import Language
 from focal_data.ids import TenantId
 
 
@@ -35,7 +36,16 @@ class Plan(ValueObject):
     templates: list[JsonObject]
     variables: list[JsonObject]
     questions: list[Question] = Field(default_factory=list)
-    language: str | None = None
+    language: Language = Language.ENGLISH
+
+    @property
+    def near(self) -> float:
+        """The cosine similarity from which on a message meets a condition.
+
+        The local model was trained on English: there a message that means something else rarely reaches 0.3. Other languages
+        fall into fewer and shorter pieces that sentences share, and what means something else often reaches 0.5.
+        """
+        return 0.35 if self.language is Language.ENGLISH else 0.55
 
 
 _SHIPPED: Final = TypeAdapter(dict[str, Plan])

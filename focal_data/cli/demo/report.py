@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from rich.text import Text
 
 from focal_data.cli.demo.facts import Facts, Isolation, Search
 
-_WIDTH: Final = 88
+_WIDTH: Final = 200
 _ROWS: Final = {
     "agents": "agents",
     "rules": "rules",
@@ -35,7 +36,7 @@ def show(facts: Facts, console: Console, data_dir: Path | None, *, own_engines: 
     """Everything, from what is stored to where to look next."""
     console.print()
     console.print(_stored(facts))
-    console.print(_searches(facts.searches))
+    _searches(facts.searches, console)
     _isolation(facts.isolation, console)
     console.print()
     console.print(_latencies(facts))
@@ -65,33 +66,24 @@ def _stored(facts: Facts) -> Table:
     return table
 
 
-def _searches(searches: Sequence[Search]) -> Table:
-    table = Table(
-        title="Questions to the memory (✓: what was expected is among the best three)",
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("")
-    table.add_column("mode")
-    table.add_column("score", justify="right")
-    table.add_column("best hit", no_wrap=True)
-    question = None
-    for search in searches:
-        if search.question != question:
-            question = search.question
-            table.add_section()
-            table.add_row("", "", "", Text.assemble((plain(question, _WIDTH).plain, "bold")))
-        table.add_row(*_search(search))
-    return table
+def _searches(searches: Sequence[Search], console: Console) -> None:
+    console.print("Questions to the memory (✓: what was expected is among the best three)", style="italic")
+    for (tenant, question), answers in groupby(searches, key=lambda search: (search.tenant, search.question)):
+        console.print()
+        console.print(Text.assemble((plain(question).plain, "bold"), "  ", (plain(tenant).plain, "dim")))
+        for search in answers:
+            console.print(_search(search), no_wrap=True, overflow="ellipsis")
+    console.print()
 
 
-def _search(search: Search) -> tuple[Text, str, str, Text]:
-    mark = Text("✓", "green") if search.found else Text("–", "yellow")
+def _search(search: Search) -> Text:
+    line = Text("  ✓ ", "green") if search.found else Text("  – ", "yellow")
     if not search.hits:
-        return mark, search.mode, "", Text("nothing has all of these words", "dim")
+        return line.append(f"{search.mode:<7} nothing found", "dim")
     best = search.hits[0]
-    said = Text.assemble((f"{best.user or best.role}: ", "dim"), plain(best.content, _WIDTH))
-    return mark, search.mode, f"{best.score:.3f}", said
+    line.append(f"{search.mode:<7} {best.score:.3f}  ", "default")
+    line.append(f"{plain(best.user or best.role).plain}: ", "dim")
+    return line.append(plain(best.content, _WIDTH).plain, "default")
 
 
 def _isolation(isolation: Isolation, console: Console) -> None:
@@ -123,6 +115,6 @@ def _next(console: Console, data_dir: Path | None, *, own_engines: bool) -> None
         )
     elif own_engines:
         console.print("  --data-dir DIR      keeps what this run stored")
-    console.print("  --transcript FILE   takes a conversation of yours: JSON Lines, or a list of messages")
+    console.print("  --transcript FILE   takes your own chat: JSON Lines, or a list of messages")
     console.print("  focal-data doctor   checks your own PostgreSQL and Redis")
     console.print("  README.md, docs/    how services use it: DataLayer, Tenant, transactions")

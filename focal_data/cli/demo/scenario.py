@@ -13,9 +13,6 @@ from focal_data.domain.config import ScenarioStep
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.session import Session, StepVisit
 
-MOVE_SCORE: Final = 0.4
-"""A message takes a transition whose condition is at least as near to it (cosine similarity)."""
-
 _VISITS: Final = 50
 """How many visits a session remembers."""
 
@@ -41,7 +38,7 @@ def moved(
     """What changes in a session whose step this message leaves; nothing when it stays. At an end it leaves the scenario."""
     step = stage.step(session.active_step_id)
     nearest = _nearest(step, stage, embedding) if step else None
-    if nearest is None or nearest[1] < MOVE_SCORE:
+    if nearest is None or nearest[1] < stage.plan.near:
         return {}
     target = stage.step(nearest[0])
     assert target is not None
