@@ -24,6 +24,7 @@ from focal_data.errors import (
     UsageError,
 )
 from focal_data.repositories.agents import AgentRepository
+from focal_data.settings import Settings
 
 if TYPE_CHECKING:
     from conftest import Wire
@@ -67,6 +68,23 @@ async def test_statements_run_as_the_application_role_of_the_tenant(scope: Tenan
     """Every transaction has the role and the tenant."""
     row = await scope.fetch_row(WHO, {})
     assert {"role": "focal_app", "tenant": str(scope.tenant_id)} == dict(row or {})
+
+
+async def test_behind_a_pooling_proxy_the_role_travels_with_the_tenant(focal_settings: Settings) -> None:
+    """Such a proxy drops a connection's settings: role and time-out are set in each transaction, and gone after it."""
+    database = Database(
+        focal_settings.model_copy(update={"transaction_pooling": True, "statement_timeout": 7.0})
+    )
+    who = Statement(
+        text("SELECT current_user::text AS role, current_setting('statement_timeout') AS timeout")
+    )
+    row = await TenantScope(database, uuid4()).fetch_row(who, {})
+    connection = await database.lease()
+    after = await connection.fetchval("SELECT current_user")
+    database.give_back(connection, clean=True)
+    await database.close()
+    assert {"role": "focal_app", "timeout": "7s"} == dict(row or {})
+    assert "focal_app" != after
 
 
 async def test_a_tenant_does_not_stay_on_the_connection(scope: TenantScope, database: Database) -> None:
