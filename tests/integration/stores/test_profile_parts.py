@@ -33,6 +33,7 @@ from focal_data.errors import (
     NotFoundError,
     StaleRevisionError,
 )
+from focal_data.repositories.customers import CustomerProfileRepository
 from focal_data.repositories.profile import PostgresProfileStore
 from focal_data.repositories.profile_parts import ProfileAssetRepository
 from focal_data.settings import Settings
@@ -178,6 +179,9 @@ async def test_a_value_that_ends_another_changes_its_revision(timed: ProfileStor
     _, old = await timed.get_field_history(ada.id, "city")
     assert (2, clock.time, NOON) == (old.revision, old.updated_at, old.created_at)
     assert NOON + timedelta(microseconds=1) == old.valid_to == new.valid_from
+    ahead = NOON + timedelta(days=1)
+    last = await timed.update_field(ada.id, a_field(ada, "Oslo", valid_from=ahead))
+    assert ahead == last.valid_from == (await timed.get_field_history(ada.id, "city"))[1].valid_to
 
 
 async def test_a_value_stored_once_is_not_stored_again(profiles: ProfileStore, ada: CustomerProfile) -> None:
@@ -190,6 +194,20 @@ async def test_a_value_stored_once_is_not_stored_again(profiles: ProfileStore, a
         await profiles.update_field(ada.id, a_field(ada, "x", valid_to=datetime(2999, 1, 1, tzinfo=UTC)))
     assert "valid_to" == caught.value.field
     assert {"city": stored} == await profiles.get_fields(ada.id)
+
+
+async def test_who_loses_a_race_for_a_channel_leaves_nothing(tenant: Tenant) -> None:
+    """Neither a profile that nobody uses, nor a ``customer_id``."""
+    async with tenant.transaction() as tx:
+        winner = await tx.profiles.get_or_create(Channel.API, "x")
+        calls = [tenant.profiles.get_or_create(Channel.API, "x", name) for name in (None, "a", "b")]
+        losers = [asyncio.create_task(call) for call in calls]
+        await asyncio.wait(losers, timeout=0.1)
+    outcomes = await asyncio.gather(*losers, return_exceptions=True)
+    assert winner == outcomes[0]
+    assert [ConflictError] == [type(outcome) for outcome in outcomes if isinstance(outcome, Exception)]
+    assert 1 == await CustomerProfileRepository(tenant).count()
+    assert 1 == len(await tenant.profiles.list_channels(winner.id))
 
 
 async def test_a_stale_channel_and_a_second_asset_are_refused(
