@@ -7,22 +7,26 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainValidator
 from pydantic_core import PydanticCustomError
 
 from focal_data.ids import NO_TENANT, TenantId, new_id
 
 MAX_JSON_DEPTH: Final = 64
 _INT64: Final = 1 << 63
+_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def _utc(value: datetime) -> datetime:
-    if value.tzinfo is UTC:  # what stores and drivers give: a third of the time of converting it
-        return value
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("datetime_range", "time is out of range in UTC") from None
+    if value.tzinfo is not UTC:  # what stores and drivers give is: a third of the time of converting it
+        try:
+            value = value.astimezone(UTC)
+        except OverflowError:
+            raise PydanticCustomError("datetime_range", "time is out of range in UTC") from None
+    if not _EARLIEST < value < _LATEST:  # PostgreSQL's driver takes these two for its infinities
+        raise PydanticCustomError("datetime_range", "time is out of range")
+    return value
 
 
 def _no_nul(value: str) -> str:
@@ -31,49 +35,51 @@ def _no_nul(value: str) -> str:
     return value
 
 
-def checked_json(value: Any, path: str = "$", depth: int = 0) -> JsonValue:
+Path = tuple["Path", str | int] | None
+"""Where a value lies, as the way back to the root: made for every value, and put into words only for an offender."""
+
+
+def checked_json(value: Any, path: Path = None, depth: int = 0) -> JsonValue:
     """A deep copy of ``value`` if it is JSON as the conventions define it.
 
     Raises ``PydanticCustomError`` with the path of the first offender: NUL or a lone surrogate in a string, a number that
     is not finite or beyond 64 bits, a key that is no string, another type, or nesting deeper than ``MAX_JSON_DEPTH``.
     """
     kind = type(value)
+    if kind is str:
+        return value if value.isascii() and "\x00" not in value else _json_text(value, path)
     if value is None or kind is bool:
         return value  # type: ignore[no-any-return]
-    if kind is str:
-        return _json_text(value, path)
     if kind is int or kind is float:
         return _json_number(value, path)
     if depth >= MAX_JSON_DEPTH:
         raise _not_json(path, f"nested deeper than {MAX_JSON_DEPTH} levels")
     if kind is list:
-        return [checked_json(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)]
+        return [checked_json(item, (path, i), depth + 1) for i, item in enumerate(value)]
     if kind is dict:
         return {
-            _json_key(key, path): checked_json(item, f"{path}.{key}", depth + 1)
-            for key, item in value.items()
+            _json_key(key, path): checked_json(item, (path, key), depth + 1) for key, item in value.items()
         }
     raise _not_json(path, f"{kind.__name__} is not JSON")
 
 
-def _json_key(key: object, path: str) -> str:
+def _json_key(key: object, path: Path) -> str:
     if type(key) is not str:
         raise _not_json(path, "an object's key must be a string")
-    return _json_text(key, f"{path} (a key)")
+    return key if key.isascii() and "\x00" not in key else _json_text(key, path, " (a key)")
 
 
-def _json_text(value: str, path: str) -> str:
+def _json_text(value: str, path: Path, what: str = "") -> str:
     if "\x00" in value:
-        raise _not_json(path, "text must not contain NUL")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise _not_json(path, "text must not contain a lone surrogate") from None
+        raise _not_json(path, "text must not contain NUL", what)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _not_json(path, "text must not contain a lone surrogate", what) from None
     return value
 
 
-def _json_number(value: float, path: str) -> float:
+def _json_number(value: float, path: Path) -> float:
     if type(value) is int:
         if not -_INT64 <= value < _INT64:
             raise _not_json(path, "an integer must fit in 64 bits")
@@ -82,12 +88,16 @@ def _json_number(value: float, path: str) -> float:
     return value
 
 
-def _not_json(path: str, reason: str) -> PydanticCustomError:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        path = path.encode("ascii", "backslashreplace").decode()
-    return PydanticCustomError("json", "{reason}, at {path}", {"reason": reason, "path": path})
+def _not_json(path: Path, reason: str, what: str = "") -> PydanticCustomError:
+    place = (_spelled(path) + what).encode("utf-8", "backslashreplace").decode()
+    return PydanticCustomError("json", "{reason}, at {path}", {"reason": reason, "path": place})
+
+
+def _spelled(path: Path) -> str:
+    if path is None:
+        return "$"
+    parent, step = path
+    return f"{_spelled(parent)}[{step}]" if type(step) is int else f"{_spelled(parent)}.{step}"
 
 
 def _checked_object(value: object) -> JsonValue:
@@ -112,9 +122,9 @@ ExternalId = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Json = Annotated[JsonValue, BeforeValidator(checked_json)]
+Json = Annotated[JsonValue, PlainValidator(checked_json)]
 """Any JSON value, copied on the way in."""
-JsonObject = Annotated[dict[str, JsonValue], BeforeValidator(_checked_object)]
+JsonObject = Annotated[dict[str, JsonValue], PlainValidator(_checked_object)]
 """A JSON object, copied on the way in."""
 
 
