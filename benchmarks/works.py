@@ -184,8 +184,8 @@ async def session_works(ground: Ground) -> AsyncIterator[list[Work]]:
         nonlocal session
         session = await sessions.save(session)
 
-    async def save_by_hand() -> None:
-        pipeline = client.pipeline(transaction=False)
+    async def save_by_hand(*, both_or_none: bool = False) -> None:
+        pipeline = client.pipeline(transaction=both_or_none)
         pipeline.set(b"bench:hot", encoded.hot, px=1_800_000)
         pipeline.set(b"bench:cold", encoded.cold)
         await pipeline.execute()
@@ -204,7 +204,12 @@ async def session_works(ground: Ground) -> AsyncIterator[list[Work]]:
     yield [
         Work(
             "session save",
-            {"ours": save, REDIS: save_by_hand, AIOCACHE: save_by_aiocache},
+            {
+                "ours": save,
+                REDIS: save_by_hand,
+                f"{REDIS}, MULTI and EXEC": lambda: save_by_hand(both_or_none=True),
+                AIOCACHE: save_by_aiocache,
+            },
             {REDIS: 1.6},
         ),
         Work(
