@@ -49,10 +49,10 @@ class Database:
 
         Raises ``StoreTimeoutError`` when none is free in time, and as PostgreSQL refuses a new one.
         """
-        if self._closed:
-            raise UsageError("this data layer is closed")
         await self._slot()
         try:
+            if self._closed:
+                raise UsageError("this data layer is closed")
             while self._idle:
                 connection = self._idle.pop()
                 if not connection.is_closed():  # the server may have gone away while it lay idle
@@ -73,6 +73,11 @@ class Database:
         else:
             connection.terminate()
         self._slots.release()
+
+    def drop_idle(self) -> None:
+        """Close the idle connections at once: where one has died, a restart took the others too."""
+        while self._idle:
+            self._idle.pop().terminate()
 
     async def close(self) -> None:
         """Close every idle connection, and those in use when they come back."""

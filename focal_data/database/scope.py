@@ -177,8 +177,10 @@ class Transaction:
             raise UsageError(
                 "this task holds a transaction (tx) and would wait for a second connection: use the stores of tx"
             )
-        self._connection = await self._opened()
+        if self._task is not None:
+            raise UsageError("a transaction is entered once: begin another one")
         self._task = task
+        self._connection = await self._opened()
         self._database.transactions[task] = self
         return self
 
@@ -202,7 +204,8 @@ class Transaction:
     async def _opened(self) -> asyncpg.Connection:
         try:
             return await self._try_to_open()
-        except StoreConnectionError:  # an idle connection may have died unnoticed; nothing has been done yet
+        except StoreConnectionError:  # idle connections may have died unnoticed; nothing has been done yet
+            self._database.drop_idle()
             return await self._try_to_open()
 
     async def _try_to_open(self) -> asyncpg.Connection:
@@ -219,16 +222,16 @@ class Transaction:
         raise failure
 
     async def _commit(self, connection: asyncpg.Connection) -> None:
-        clean = False
+        tag: str | None = None
+        failure = None
         try:
             tag = await connection.execute("COMMIT")
-            clean = True
         except DRIVER_ERRORS as error:
-            raise translated(error, outcome=Outcome.UNKNOWN) from None
+            failure = translated(error, outcome=Outcome.UNKNOWN)
         finally:
-            self._database.give_back(connection, clean=clean)
+            self._database.give_back(connection, clean=tag is not None)
         if tag != "COMMIT":  # PostgreSQL answers ROLLBACK, without an error, when a statement had failed
-            raise StoreError(
+            raise failure or StoreError(
                 "nothing was written: a statement of this transaction had failed, and its error was caught"
             )
 

@@ -26,6 +26,7 @@ class Wire:
         """Close the connection when the client sends this, without passing it on."""
         self.cut_after: bytes | None = None
         """Pass this on, and close the connection before the answer."""
+        self._states: list[dict[str, bool]] = []
         self._writers: list[asyncio.StreamWriter] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -56,6 +57,11 @@ class Wire:
         while self._writers:
             self._writers.pop().transport.abort()
 
+    def doom(self) -> None:
+        """Close each connection that is open by now as soon as its client sends something."""
+        for state in self._states:
+            state["doomed"] = True
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         folder = self.url.query.get("host")
         if folder:
@@ -63,7 +69,8 @@ class Wire:
         else:
             upstream = await asyncio.open_connection(self.url.host, self.url.port or 5432)
         self._writers += [writer, upstream[1]]
-        state = {"answered": True, "mute": False}
+        state = {"answered": True, "mute": False, "doomed": False}
+        self._states.append(state)
         for work in (self._forth(reader, upstream[1], state), self._back(upstream[0], writer, state)):
             task = asyncio.create_task(work)
             self._tasks.add(task)
@@ -73,7 +80,7 @@ class Wire:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, state: dict[str, bool]
     ) -> None:
         with suppress(ConnectionError):
-            while data := await reader.read(65536):
+            while (data := await reader.read(65536)) and not state["doomed"]:
                 if self.cut_before and self.cut_before in data:
                     return self.cut()
                 self.round_trips += state["answered"]

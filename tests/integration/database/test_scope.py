@@ -214,6 +214,53 @@ async def test_a_connection_lost_while_idle_is_not_noticed(scope: TenantScope, w
     assert 0 == await agents.count()
 
 
+async def test_idle_connections_that_all_died_are_not_noticed(
+    scope: TenantScope, database: Database, wire: Wire
+) -> None:
+    """One that fails takes the other idle ones with it: after a restart, the next call takes a new connection."""
+    held = [await database.lease(), await database.lease()]
+    for connection in held:
+        database.give_back(connection, clean=True)
+    wire.doom()
+    assert 0 == await AgentRepository(scope).count()
+
+
+async def test_a_transaction_is_entered_once(scope: TenantScope, database: Database) -> None:
+    """A second task that enters it is refused, and the first one's connection is not lost."""
+    tx = scope.transaction()
+    async with tx:
+        with pytest.raises(UsageError, match="once"):
+            await asyncio.create_task(tx.__aenter__())
+    assert {} == database.transactions
+    assert [0, 0] == await asyncio.gather(*(AgentRepository(scope).count() for _ in range(2)))
+
+
+async def test_who_waits_for_a_connection_while_the_pool_closes_is_told(
+    scope: TenantScope, database: Database
+) -> None:
+    """It opens no new one."""
+    held = [await database.lease(), await database.lease()]
+    waiting = asyncio.create_task(AgentRepository(scope).count())
+    await asyncio.sleep(0)
+    await database.close()
+    for connection in held:
+        database.give_back(connection, clean=True)
+    with pytest.raises(UsageError, match="closed"):
+        await waiting
+
+
+async def test_the_drivers_error_is_not_chained_while_committing(scope: TenantScope, wire: Wire) -> None:
+    """There too the cause is a stand-in, and nothing of the driver's is the context."""
+    agents = AgentRepository(scope)
+    await agents.count()
+    wire.cut_after = b"COMMIT"
+    with pytest.raises(StoreConnectionError) as caught:
+        await agents.add(Agent(name="Ada"))
+    wire.cut_after = None
+    assert isinstance(caught.value.__cause__, DriverError)
+    assert caught.value.__context__ is None
+
+
 async def test_a_deadlock_is_retried(scope: TenantScope) -> None:
     """Work that was the victim is run again from the start."""
     attempts = 0
