@@ -6,6 +6,7 @@ repository builds its statements once, with ``bindparam``, and hands them to the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -16,12 +17,27 @@ from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql import Executable, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from focal_data.errors import InvalidDataError
+
 Encoder = Callable[[Any], Any]
+_UNFIT: Final = (LookupError, TypeError, ValueError, AttributeError)
+
+
+_LARGE_FLOAT: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(-?[\d.]+e\+?1[6-9])(?!\d)')
+"""A number from 1e16 to 1e20, or a string, so that what looks like such a number inside of one is passed over."""
 
 
 def json_text(value: object) -> str:
-    """``value`` as JSON text, which is what the driver takes for JSON and JSONB."""
-    return orjson.dumps(value).decode()
+    """``value`` as JSON text, which is what the driver takes for JSON and JSONB.
+
+    JSONB would keep 1e16 as an integer, and one beyond 64 bits could not be read again: written out with ``.0`` it is a float.
+    """
+    text = orjson.dumps(value).decode()
+    return _LARGE_FLOAT.sub(_written_out, text) if "e1" in text or "e+1" in text else text
+
+
+def _written_out(found: re.Match[str]) -> str:
+    return f"{float(found[1]):.1f}" if found[1] else found[0]
 
 
 DIALECT: Final[Dialect] = asyncpg_dialect(  # type: ignore[no-untyped-call]
@@ -45,12 +61,29 @@ class Statement:
         self._defaults = {name: compiled.params[name] for name in names if not compiled.binds[name].required}
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """The driver's arguments in order; a name that is not given takes the value it was built with."""
+        """The driver's arguments in order; a name that is not given takes the value it was built with.
+
+        Raises ``InvalidDataError`` with the name of one that its column's type can't take.
+        """
         if self._defaults:
             values = {**self._defaults, **values}
-        return [
-            encode(values[name]) if encode is not None else values[name] for name, encode in self._parameters
-        ]
+        try:
+            return [
+                encode(values[name]) if encode is not None else values[name]
+                for name, encode in self._parameters
+            ]
+        except _UNFIT:
+            refused = self._refused(values)
+        raise refused
+
+    def _refused(self, values: Mapping[str, Any]) -> InvalidDataError:
+        for name, encode in self._parameters:
+            value = values[name]
+            try:
+                _ = encode is not None and encode(value)
+            except _UNFIT:
+                return InvalidDataError(name, "is not what the column takes")
+        raise AssertionError("every value was taken the second time")
 
     def parameter(self, position: int) -> str:
         """The name of parameter ``$position``."""

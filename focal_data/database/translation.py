@@ -38,6 +38,7 @@ DRIVER_ERRORS: Final = (
 _SHARD_SUFFIX: Final = re.compile(r"_\d+$")
 _CONSTRAINT_IN_MESSAGE: Final = re.compile(r'constraint "([^"]+)"')  # Citus leaves the field empty
 _ARGUMENT: Final = re.compile(r"invalid input for query argument \$(\d+)")
+_PARAMETER: Final = re.compile(r"^unnamed portal parameter \$(\d+)", re.MULTILINE)
 
 
 def translated(
@@ -105,6 +106,8 @@ def _by_code(
     exact = _EXACT.get(code)
     if exact is not None:
         return exact(constraint or "constraint", statement)
+    if code in _NOT_TEXT:
+        return InvalidDataError(_parameter(error, statement) or "text", _NOT_TEXT[code])
     if code in ("57014", "25P03", "25P04"):
         return StoreTimeoutError("a statement took longer than its time-out", outcome=Outcome.NOT_APPLIED)
     if code[:2] in ("08", "57") or code == "53300":
@@ -122,6 +125,12 @@ def _by_code(
             f"PostgreSQL refused the login ({code}): check the user, password and database of the URL"
         )
     return StoreError(f"PostgreSQL could not do it ({code or type(error).__name__})")
+
+
+def _parameter(error: BaseException, statement: Statement | None) -> str | None:
+    """The name of the parameter that PostgreSQL was reading, which it tells where it tells the place of the error."""
+    found = _PARAMETER.search(getattr(error, "context", None) or "")
+    return statement.parameter(int(found.group(1))) if found and statement else None
 
 
 def _duplicate(constraint: str, statement: Statement | None) -> FocalDataError:
@@ -142,6 +151,11 @@ def _check(constraint: str, statement: Statement | None) -> FocalDataError:
     return InvalidDataError(constraint, f"violates {constraint}")
 
 
+_NOT_TEXT: Final = {
+    "22021": "must not contain NUL or invalid UTF-8",
+    "22P05": "must not contain NUL",
+}
+
 _EXACT: Final[dict[str, Callable[[str, Statement | None], FocalDataError]]] = {
     "23505": _duplicate,
     "23503": _foreign_key,
@@ -154,8 +168,6 @@ _EXACT: Final[dict[str, Callable[[str, Statement | None], FocalDataError]]] = {
     "25P02": lambda *_: UsageError(
         "an earlier statement of this transaction failed: leave its block and begin again"
     ),
-    "22021": lambda *_: InvalidDataError("text", "must not contain NUL or invalid UTF-8"),
-    "22P05": lambda *_: InvalidDataError("text", "must not contain NUL"),
     "XX001": lambda *_: CorruptDataError("PostgreSQL", "a table's data is corrupt"),
     "XX002": lambda *_: CorruptDataError("PostgreSQL", "an index is corrupt"),
 }
