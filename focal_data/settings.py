@@ -18,8 +18,11 @@ from focal_data.errors import SettingsError
 
 PREFIX: Final = "FOCAL_DATA_"
 
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Seconds = Annotated[float, Field(ge=0.001, le=86_400)]  # servers take milliseconds, and 0 as no limit
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
+
+
+_NO_URL: Final = "is not a database URL; a password's own :, / and @ are written %3A, %2F and %40"
 
 
 class Settings(BaseSettings):
@@ -73,9 +76,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else "settings"
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, ")
-            ) from None
+            failure = SettingsError(f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, "))
+        raise failure  # out here, pydantic's error, which holds the value, is not its context
 
     @field_validator("database_url", "migration_url", "redis_url", mode="before")
     @classmethod
@@ -126,8 +128,11 @@ def postgresql_url(text: str) -> URL:
     """``text`` as a URL for asyncpg: a bare ``postgresql://`` or ``postgres://`` gets its driver. ``ValueError`` otherwise."""
     try:
         url = make_url(text)
-    except ArgumentError:
-        raise ValueError("is not a database URL") from None
+        (url.host or "").encode("idna")
+    except (ArgumentError, ValueError):  # whose text may quote a part of the password
+        raise ValueError(_NO_URL) from None
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise ValueError("must have a port from 1 to 65535")
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ValueError("must start with postgresql:// or postgresql+asyncpg://")
     return url.set(drivername="postgresql+asyncpg")
