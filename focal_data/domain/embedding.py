@@ -53,6 +53,7 @@ class Embedding:
 
     def rounded(self) -> Embedding:
         """The embedding as stores keep it, in half precision. ``ValueError`` when that overflows or leaves only zeros."""
+        _check_size(len(self))
         with np.errstate(over="ignore"):
             half = self.vector.astype("<f2")
         if not np.isfinite(half).all():
@@ -130,13 +131,17 @@ def _checked_vector(vector: ArrayLike | Iterable[float]) -> NDArray[np.float32]:
             array = _floats(np.asarray(source))
     except (TypeError, ValueError, OverflowError):
         raise ValueError("a vector must be a sequence of real numbers") from None
-    if array.ndim != 1 or not 1 <= array.size <= MAX_DIMENSIONS:
-        raise ValueError(f"a vector must have one axis of 1 to {MAX_DIMENSIONS} components")
+    _check_size(array.size if array.ndim == 1 else 0)
     if not np.isfinite(array).all():
         raise ValueError("a vector's components must be finite")
     if not array.any():
         raise ValueError("a vector must not be zero throughout")
     return array
+
+
+def _check_size(size: int) -> None:
+    if not 1 <= size <= MAX_DIMENSIONS:
+        raise ValueError(f"a vector must have one axis of 1 to {MAX_DIMENSIONS} components")
 
 
 def _floats(array: NDArray[Any]) -> NDArray[np.float32]:

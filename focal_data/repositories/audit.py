@@ -52,8 +52,8 @@ class TurnRecordRepository(TenantRepository[TurnRecordTable, TurnRecord]):
     def _newest(cls, names: Collection[str]) -> Statement:
         key = (cls.c.created_at, cls.c.id)
         conditions: dict[str, ColumnElement[bool]] = {
-            "start": cls.c.created_at >= bindparam("start"),
-            "end": cls.c.created_at < bindparam("end"),
+            "start_time": cls.c.created_at >= bindparam("start_time"),
+            "end_time": cls.c.created_at < bindparam("end_time"),
             "after_0": paging.after(key, descending=True),
         }
         rows = cls.rows(*chosen(conditions, names)).order_by(*(column.desc() for column in key))
@@ -118,10 +118,10 @@ class PostgresAuditStore(AuditStore):
 
 def _range(start: datetime | None, end: datetime | None) -> dict[str, Any]:
     """What is given of ``start`` and ``end``. Raises ``InvalidDataError`` for a naive time, or an end before the start."""
-    given = {name: time for name, time in (("start", start), ("end", end)) if time is not None}
+    given = {name: time for name, time in (("start_time", start), ("end_time", end)) if time is not None}
     for name, time in given.items():
         if not isinstance(time, datetime) or time.utcoffset() is None:
-            raise InvalidDataError(f"{name}_time", "must be a timezone-aware datetime")
+            raise InvalidDataError(name, "must be a timezone-aware datetime")
     if start is not None and end is not None and start > end:
         raise InvalidDataError("start_time", "must not be after end_time")
     return given

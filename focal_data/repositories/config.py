@@ -27,7 +27,6 @@ from focal_data.domain.config import (
 from focal_data.domain.config import Scope as AppliesTo
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
-from focal_data.mappers.base import checked
 from focal_data.repositories import vector
 from focal_data.repositories.agents import AgentPartRepository, AgentRepository, ScopedPartRepository
 from focal_data.repositories.base import TenantRepository
@@ -58,14 +57,10 @@ class RuleRepository(ScopedPartRepository[RuleTable, Rule]):
         self, agent_id: UUID, query: Embedding, filters: RuleFilter, *, limit: int, min_score: float | None
     ) -> list[Scored[Rule]]:
         """The agent's rules nearest to ``query``."""
-        pairs = filters.scopes
-        values = {
-            "agent_id": agent_id,
-            "enabled": filters.enabled,
-            "scopes": None if pairs is None else [scope.value for scope, _ in pairs],
-            "scope_ids": None if pairs is None else [scope_id for _, scope_id in pairs],
-        }
-        asked = {name: value for name, value in values.items() if value is not None}
+        asked = {**given(filters), "agent_id": agent_id}
+        if (pairs := asked.get("scopes")) is not None:
+            asked["scopes"] = [scope.value for scope, _ in pairs]
+            asked["scope_ids"] = [scope_id for _, scope_id in pairs]
         statement = self._nearest(frozenset(asked))
         return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
 
@@ -150,7 +145,7 @@ class ScenarioArchiveRepository(TenantRepository[ScenarioArchiveTable, ScenarioA
 
     async def of(self, scenario: Scenario) -> ScenarioArchive:
         """Keep ``scenario`` as it is, under its id and version. Raises ``DuplicateError``, ``NotFoundError``."""
-        copy = checked(scenario, self._scope.tenant_id)
+        copy = ScenarioRepository.mapper.checked(scenario, self._scope.tenant_id)
         return await self.add(ScenarioArchive(scenario_id=copy.id, version=copy.version, scenario=copy))
 
     async def of_version(self, scenario_id: UUID, version: int) -> ScenarioArchive | None:

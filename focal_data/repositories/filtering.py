@@ -9,15 +9,21 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from focal_data.domain.base import ValueObject
+from focal_data.errors import InvalidDataError
 
 Conditions = Mapping[str, ColumnElement[bool]]
 """What each field of a filter asks for, with parameters of the same names."""
 
 
 def given(filters: ValueObject | None) -> dict[str, Any]:
-    """The fields that ask for something, with their values: a statement's parameters, and the key of its shape."""
+    """The fields that ask for something, with their values: a statement's parameters, and the key of its shape.
+
+    What is no filter is ``InvalidDataError("filters")``.
+    """
     if filters is None:
         return {}
+    if not isinstance(filters, ValueObject):
+        raise InvalidDataError("filters", "must be a filter")
     return {name: value for name, value in filters.__dict__.items() if value is not None}
 
 

@@ -308,10 +308,7 @@ class PostgresMemoryStore(MemoryStore):
         )
 
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
-        try:
-            group = _GROUP_ID.validate_python(group_id)
-        except ValidationError:
-            raise InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL") from None
+        group = _checked_group(group_id)
 
         async def work(tx: Transaction) -> GroupDeletion:
             entities, relationships = EntityRepository(tx), RelationshipRepository(tx)
@@ -321,3 +318,11 @@ class PostgresMemoryStore(MemoryStore):
             return GroupDeletion(episodes, await entities.erase(group, ids), ended)
 
         return await self._scope.run(work)
+
+
+def _checked_group(group_id: str) -> str:
+    try:
+        return _GROUP_ID.validate_python(group_id)
+    except ValidationError:
+        failure = InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL")
+    raise failure  # out here, pydantic's error, which holds the value, is not its context

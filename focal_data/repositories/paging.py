@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def place(cursor: str, key: Sequence[Column[Any]]) -> dict[str, Any]:
         return {
             f"after_{i}": _parsed(column, v) for i, (column, v) in enumerate(zip(key, values, strict=True))
         }
-    except (ValueError, TypeError, binascii.Error, AttributeError):
+    except (ValueError, TypeError, OverflowError, binascii.Error, AttributeError):
         raise InvalidDataError("cursor", "is not one that this call gave") from None
 
 
@@ -53,7 +53,14 @@ def _parsed(column: Column[Any], value: object) -> object:
     if kind is UUID:
         return UUID(str(value))
     if kind is datetime:
-        return datetime.fromisoformat(str(value))
+        return _time(str(value))
     if type(value) is not kind:
         raise TypeError(column.name)
     return value
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.utcoffset() is None:
+        raise ValueError("naive")
+    return time.astimezone(UTC)

@@ -59,7 +59,7 @@ async def traverse(
         "max_depth": checked_depth(max_depth),
         "limit": checked_limit(limit),
     }
-    if direction not in _ENDS:
+    if direction not in tuple(_ENDS):  # compared, since what is no direction need not be hashable
         raise InvalidDataError("direction", "must be outgoing, incoming or both")
     rows = await entities.raw(_statement(direction, frozenset(asked)), asked | places, custom_plan=True)
     return [_traversal(entities, dict(row)) for row in rows]

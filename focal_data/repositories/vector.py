@@ -63,6 +63,8 @@ def _scored(repository: TenantRepository[Any, E], row: dict[str, Any], score: fl
 
 def bound(query: Embedding) -> dict[str, Any]:
     """What a statement with ``distance`` binds: ``query``, at the precision of the stored ones, and ``model``."""
+    if not isinstance(query, Embedding):
+        raise InvalidDataError("query", "must be an Embedding")
     try:
         return {"query": query.rounded(), "model": query.model}
     except ValueError as error:

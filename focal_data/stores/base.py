@@ -51,8 +51,8 @@ def checked_depth(max_depth: int) -> int:
 
 def checked_min_score(min_score: float | None) -> float | None:
     """``min_score`` if it is −1 to 1, a cosine, or ``None``; otherwise ``InvalidDataError("min_score")``."""
-    if min_score is not None and not -1 <= min_score <= 1:  # NaN too
-        raise InvalidDataError("min_score", "must be between -1 and 1")
+    if min_score is not None and not (isinstance(min_score, int | float) and -1 <= min_score <= 1):  # NaN too
+        raise InvalidDataError("min_score", "must be a number from -1 to 1")
     return min_score
 
 

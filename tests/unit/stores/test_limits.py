@@ -31,7 +31,7 @@ def test_what_is_within_limits_is_given_back(check: Any, good: tuple[Any, ...]) 
         ("limit", checked_limit, (0, -1, 1001, 10**9, True, 1.0, "1", None)),
         ("offset", checked_offset, (-1, 2**31, True, 1.0)),
         ("max_depth", checked_depth, (0, 11)),
-        ("min_score", checked_min_score, (-1.01, 1.01, math.nan, math.inf)),
+        ("min_score", checked_min_score, (-1.01, 1.01, math.nan, math.inf, "0.5", [0])),
     ],
 )
 def test_what_is_beyond_names_its_field(field: str, check: Any, bad: tuple[Any, ...]) -> None:
