@@ -1,6 +1,7 @@
 """The console entry point: it runs the commands of ``app``, and says what went wrong.
 
-An error of ours is one line on standard error. Exit code 2: wrong input, a wrong setting, or a wrong use; 1: anything else.
+An error of ours is one line on standard error. Exit code 2: wrong input, a wrong setting, or a wrong use; 130: interrupted;
+1: anything else.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ import os
 import sys
 from importlib.util import find_spec
 from time import perf_counter
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from focal_data.errors import FocalDataError, InvalidDataError, SettingsError, UsageError
 
-_NEEDED = ("typer", "rich")
+INTERRUPTED: Final = 130
+
+_NEEDED: Final = ("typer", "rich")
 
 
 def run() -> None:
@@ -31,6 +34,8 @@ def run() -> None:
         from focal_data.cli.app import app
 
         app(arguments, prog_name="focal-data", obj=started)
+    except KeyboardInterrupt:  # before there was a command to tell it to
+        sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             raise

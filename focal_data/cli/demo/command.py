@@ -20,6 +20,7 @@ from focal_data.cli.demo.facts import Facts
 from focal_data.cli.demo.plans import shipped_transcripts
 from focal_data.cli.demo.running import carry_out, uses_settings
 from focal_data.cli.demo.transcripts import Checked, check
+from focal_data.cli.main import INTERRUPTED
 from focal_data.settings import Settings
 
 BAD_INPUT = 2
@@ -54,8 +55,13 @@ def demo(
     own_engines = not uses_settings(settings, data_dir)
     transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts())
     console = Console(highlight=False, quiet=as_json)
-    with Display(console, own_engines=own_engines) as display:
-        facts = _run(carry_out(transcripts, settings, data_dir, display))
+    try:
+        with Display(console, own_engines=own_engines) as display:
+            facts = _run(carry_out(transcripts, settings, data_dir, display))
+    except KeyboardInterrupt:
+        kept = "" if own_engines and data_dir is None else ": run the same again, and it continues"
+        typer.echo(f"Interrupted{kept}.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     facts = replace(facts, seconds=round(perf_counter() - (context.obj or started), 3))
     if as_json:
         typer.echo(json.dumps(facts.as_json(), ensure_ascii=False, indent=2))

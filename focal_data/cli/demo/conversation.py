@@ -148,7 +148,7 @@ class Conversations:
             return {}
         with self._latencies.timed("scenario_search"):
             found = await self._tenant.config.vector_search_scenarios(
-                self._stage.agent.id, step.embedding, limit=1, min_score=self._stage.plan.near
+                self._stage.agent.id, step.embedding, limit=1, min_score=self._stage.plan.near_to_one
             )
         return scenario.entered(session, self._stage, message, turn, found[0].score) if found else {}
 

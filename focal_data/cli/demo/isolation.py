@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final, Protocol
+from uuid import UUID
+
 from focal_data.cli.demo.counting import rows_of, rows_without_tenant
 from focal_data.cli.demo.facts import Isolation
 from focal_data.cli.demo.setup import Stage
 from focal_data.data_layer import DataLayer, Tenant
 from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.session import Session
+
+_SESSIONS: Final = 5
+"""So many sessions are looked for by name."""
+
+
+class HasTenant(Protocol):
+    """What a store gives back."""
+
+    @property
+    def tenant_id(self) -> UUID: ...
 
 
 async def look_across(data: DataLayer, owner: Stage, other: Tenant) -> Isolation:
@@ -22,26 +35,32 @@ async def look_across(data: DataLayer, owner: Stage, other: Tenant) -> Isolation
 
 
 async def _through_stores(owner: Stage, tenant: Tenant) -> int:
-    """How many things of the owner's come back when ``tenant`` asks for them by their ids."""
+    """How many things of the owner's come back when ``tenant`` asks for them by the names that the owner knows.
+
+    The same names may be names of the tenant's own: those things don't count.
+    """
     agent_id, nearest = owner.agent.id, owner.scenario.embedding
     assert nearest is not None
-    seen = len(await tenant.memory.get_episodes(EpisodeFilter(agent_id=agent_id)))
-    seen += len(await tenant.memory.vector_search_episodes(agent_id, nearest))
-    seen += len(await tenant.config.vector_search_rules(agent_id, nearest))
-    seen += len(await tenant.config.get_rules(agent_id))
-    seen += await tenant.config.get_agent(agent_id) is not None
-    for session in await owner.tenant.sessions.list_by_agent(agent_id, limit=5):
+    seen: list[HasTenant | None] = [
+        await tenant.config.get_agent(agent_id),
+        *await tenant.config.get_rules(agent_id),
+        *(hit.item for hit in await tenant.config.vector_search_rules(agent_id, nearest)),
+        *await tenant.memory.get_episodes(EpisodeFilter(agent_id=agent_id)),
+        *(hit.item for hit in await tenant.memory.vector_search_episodes(agent_id, nearest)),
+    ]
+    for session in await owner.tenant.sessions.list_by_agent(agent_id, limit=_SESSIONS):
         seen += await _of_session(session, tenant)
-    return seen
+    return sum(thing is not None and thing.tenant_id == owner.tenant.tenant_id for thing in seen)
 
 
-async def _of_session(session: Session, tenant: Tenant) -> int:
-    seen = len(await tenant.audit.list_turns_by_session(session.session_id))
-    seen += len(await tenant.audit.list_events_by_session(session.session_id))
-    seen += await tenant.sessions.get(session.session_id) is not None
-    seen += await tenant.sessions.get_by_channel(session.channel, session.channel_user_id) is not None
-    seen += await tenant.profiles.get_by_customer_id(session.channel_user_id) is not None
-    return seen
+async def _of_session(session: Session, tenant: Tenant) -> list[HasTenant | None]:
+    return [
+        await tenant.sessions.get(session.session_id),
+        await tenant.sessions.get_by_channel(session.channel, session.channel_user_id),
+        await tenant.profiles.get_by_customer_id(session.channel_user_id),
+        *await tenant.audit.list_turns_by_session(session.session_id),
+        *await tenant.audit.list_events_by_session(session.session_id),
+    ]
 
 
 def together(parts: list[Isolation]) -> Isolation:

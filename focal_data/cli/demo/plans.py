@@ -47,6 +47,11 @@ class Plan(ValueObject):
         """
         return 0.35 if self.language is Language.ENGLISH else 0.55
 
+    @property
+    def near_to_one(self) -> float:
+        """The same where there is one condition and not a dozen, of which the nearest counts."""
+        return 0.35 if self.language is Language.ENGLISH else 0.42
+
 
 _SHIPPED: Final = TypeAdapter(dict[str, Plan])
 

@@ -35,10 +35,13 @@ def entered(
 def moved(
     session: Session, stage: Stage, message: Message, turn_number: int, embedding: Embedding
 ) -> dict[str, Any]:
-    """What changes in a session whose step this message leaves; nothing when it stays. At an end it leaves the scenario."""
+    """What changes in a session whose step this message leaves; nothing when it stays. At an end it leaves the scenario.
+
+    There are few ways out of a step, so half of what leads into a scenario is near enough.
+    """
     step = stage.step(session.active_step_id)
     nearest = _nearest(step, stage, embedding) if step else None
-    if nearest is None or nearest[1] < stage.plan.near:
+    if nearest is None or nearest[1] < stage.plan.near_to_one / 2:
         return {}
     target = stage.step(nearest[0])
     assert target is not None

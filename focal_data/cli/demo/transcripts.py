@@ -19,6 +19,8 @@ SHOWN: Final = 10
 """How many bad lines of a file are named."""
 
 QUESTIONS: Final = 3
+_SHORTEST: Final = 12
+_LONGEST: Final = 200
 
 _START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _BETWEEN: Final = timedelta(seconds=30)
@@ -31,11 +33,18 @@ class Checked:
 
     path: Path
     messages: int = 0
-    questions: list[str] = field(default_factory=list)
-    """A few questions that users ask in it."""
+    asked: list[str] = field(default_factory=list)
+    """The first questions that users ask in it."""
+    told: list[str] = field(default_factory=list)
+    """The first of what else users say."""
     bad: list[BadLine] = field(default_factory=list)
     """The first bad lines."""
     bad_count: int = 0
+
+    @property
+    def questions(self) -> list[str]:
+        """What the memory can be asked: questions out of the file, or what else is said where there are too few."""
+        return [*self.asked, *self.told][:QUESTIONS]
 
     def complaints(self) -> Iterator[str]:
         """A line for each bad line, and one for those that are not named."""
@@ -118,9 +127,10 @@ def _parsed(record: Record, value: JsonValue, number: int) -> Draft | BadLine | 
 def _noted(checked: Checked, message: Message) -> None:
     checked.messages += 1
     text = message.content.strip()
-    asks = message.role is Role.USER and text.endswith("?") and 12 <= len(text) <= 200
-    if asks and len(checked.questions) < QUESTIONS and text not in checked.questions:
-        checked.questions.append(text)
+    if message.role is Role.USER and len(text) <= _LONGEST:
+        chosen = checked.asked if text.endswith("?") and len(text) >= _SHORTEST else checked.told
+        if len(chosen) < QUESTIONS and text not in chosen:
+            chosen.append(text)
 
 
 def _refused(checked: Checked, reason: str, line: int = 1) -> Checked:

@@ -308,3 +308,10 @@ def test_questions_are_those_that_users_ask(file: Path) -> None:
         lines(HI | {"content": "What can I do for you?"}, *(HELLO | {"content": text} for text in asked))
     )
     assert [asked[0], asked[2], asked[3]] == check(file).questions
+
+
+def test_where_users_ask_little_the_memory_is_asked_for_what_they_say(file: Path) -> None:
+    """Questions first."""
+    said = ("Hello", "I wait for my parcel.", "Where is it, please?", "Thanks", "Bye")
+    file.write_text(lines(*(HELLO | {"content": text} for text in said)))
+    assert ["Where is it, please?", "Hello", "I wait for my parcel."] == check(file).questions
