@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
@@ -57,5 +58,8 @@ def _load() -> WordLlamaInference:
     try:
         from wordllama import WordLlama
     except ImportError:
-        raise UsageError('the local model is not installed: pip install "focal-data[local]"') from None
+        hint = (
+            " (Python 3.11 to 3.13: it has no wheels for later ones)" if sys.version_info >= (3, 14) else ""
+        )
+        raise UsageError(f'the local model is not installed: pip install "focal-data[local]"{hint}') from None
     return WordLlama.load(cache_dir=str(files("wordllama")), disable_download=True, dim=_DIMENSIONS)
