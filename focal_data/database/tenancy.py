@@ -13,6 +13,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import MetaData, Table
 
+from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import AccessError, SchemaError
 
 POLICY: Final = "tenant_isolation"
@@ -123,8 +124,12 @@ def access_of(rows: Iterable[Mapping[Any, Any]]) -> dict[str, TableAccess]:
 
 
 async def read_access(connection: asyncpg.Connection, role: str) -> dict[str, TableAccess]:
-    """What every table that the search path shows is like for ``role``."""
-    return access_of(await connection.fetch(access_query(role)))
+    """What every table that the search path shows is like for ``role``. Raises ``StoreConnectionError`` when it is lost."""
+    try:
+        return access_of(await connection.fetch(access_query(role)))
+    except DRIVER_ERRORS as error:
+        failure = translated(error)
+    raise failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,12 +177,16 @@ def identity_query(tables: Collection[str] = ()) -> str:
 
 
 async def identity(connection: asyncpg.Connection, tables: Collection[str] = ()) -> Identity:
-    """Who ``connection`` is, in one query.
+    """Who ``connection`` is, in one query. Raises ``StoreConnectionError`` when it is lost.
 
     ``tables`` are those with a tenant; without them it goes by the policies, and can't miss one that was dropped.
     """
-    row = await connection.fetchrow(identity_query(tables))
-    return Identity(**{**row, "unbound_tables": tuple(row["unbound_tables"])})
+    try:
+        row = await connection.fetchrow(identity_query(tables))
+        return Identity(**{**row, "unbound_tables": tuple(row["unbound_tables"])})
+    except DRIVER_ERRORS as error:
+        failure = translated(error)
+    raise failure
 
 
 def refuse_unbound(who: Identity) -> None:

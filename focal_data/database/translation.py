@@ -95,8 +95,8 @@ def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome
         return RetryableError("a prepared statement outlived a change of the schema; nothing was written")
     if isinstance(error, asyncpg.InterfaceError) and "another operation is in progress" in str(error):
         return UsageError("two tasks used one transaction at once: a transaction belongs to one task")
-    if isinstance(error, asyncpg.InterfaceError):
-        return StoreConnectionError("the connection to PostgreSQL can't be used", outcome=outcome)
+    if isinstance(error, asyncpg.InterfaceError):  # the driver's own refusal: nothing was sent
+        return StoreConnectionError("the connection to PostgreSQL can't be used")
     return None
 
 

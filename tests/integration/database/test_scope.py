@@ -206,6 +206,22 @@ async def test_a_connection_lost_while_committing_has_an_unknown_outcome(
     assert 1 == await agents.count()
 
 
+async def test_a_commit_that_was_never_sent_applied_nothing(
+    scope: TenantScope, database: Database, wire: Wire
+) -> None:
+    """The connection was lost, and known to be, before the block ended."""
+    connection, gone = await database.lease(), asyncio.Event()
+    connection.add_termination_listener(lambda _: gone.set())
+    database.give_back(connection, clean=True)
+    with pytest.raises(StoreConnectionError) as caught:
+        async with scope.transaction() as tx:
+            await AgentRepository(tx).add(Agent(name="Ada"))
+            wire.cut()
+            await gone.wait()
+    assert Outcome.NOT_APPLIED is caught.value.outcome
+    assert 0 == await AgentRepository(scope).count()
+
+
 async def test_a_connection_lost_while_idle_is_not_noticed(scope: TenantScope, wire: Wire) -> None:
     """The next call takes a new one."""
     agents = AgentRepository(scope)
