@@ -15,6 +15,7 @@ from focal_data.database.engine import Clock, Database, utc_now
 from focal_data.database.scope import TenantScope, Transaction
 from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
 from focal_data.embedded import EmbeddedEngines
+from focal_data.ids import NO_TENANT
 from focal_data.migration import runner
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
@@ -116,14 +117,10 @@ class DataLayer:
 
     async def check(self) -> None:
         """Ask both servers who they are. Raises as ``open`` does."""
-        connection = await self.database.lease()
-        clean = False
-        try:
-            await runner.require_head(connection)
-            refuse_unbound(await identity(connection, tenant_tables(metadata)))
-            clean = True
-        finally:
-            self.database.give_back(connection, clean=clean)
+        # in a transaction, since behind a proxy a connection has its role nowhere else
+        async with Transaction(self.database, NO_TENANT) as tx:
+            await runner.require_head(tx.connection)
+            refuse_unbound(await identity(tx.connection, tenant_tables(metadata)))
         await self.redis.check()
 
     async def close(self) -> None:

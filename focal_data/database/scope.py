@@ -17,7 +17,7 @@ import asyncpg
 
 from focal_data.database.engine import Database
 from focal_data.database.statement import Statement
-from focal_data.database.translation import DRIVER_ERRORS, translated
+from focal_data.database.translation import DRIVER_ERRORS, refused, translated
 from focal_data.errors import (
     Outcome,
     RetryableError,
@@ -196,6 +196,11 @@ class Transaction:
         else:
             await self._roll_back(connection)
 
+    @property
+    def connection(self) -> asyncpg.Connection:
+        """The driver's own connection, for asking the server about itself."""
+        return self._driver()
+
     def _driver(self) -> asyncpg.Connection:
         if self._connection is None:
             raise UsageError("this transaction is not open: what is made from it works inside its block only")
@@ -215,7 +220,7 @@ class Transaction:
             return connection
         except DRIVER_ERRORS as error:
             self._database.give_back(connection, clean=False)
-            failure = translated(error)
+            failure = refused(error, self._database.settings.app_role)
         except BaseException:
             self._database.give_back(connection, clean=False)
             raise

@@ -57,7 +57,7 @@ def translated(
 
 
 def refused(error: BaseException, role: str) -> FocalDataError:
-    """Our error for a driver's while connecting, with what to do about a role that can't be taken."""
+    """Our error for a driver's while connecting or beginning, with what to do about a role that can't be taken."""
     code: str | None = getattr(error, "sqlstate", None)
     ours = translated(error)
     if code in ("22023", "42704"):

@@ -77,14 +77,29 @@ async def see_only_their_own(settings: Settings) -> None:
         assert await other.config.get_agent(agent.id) is None
 
 
+def pooled(settings: Settings) -> Settings:
+    """The same, behind a proxy that pools by transaction."""
+    return settings.model_copy(update={"transaction_pooling": True})
+
+
 async def test_a_superusers_login_is_bound(focal_settings: Settings) -> None:
     """It acts as the application role."""
     await see_only_their_own(focal_settings)
 
 
+async def test_a_superusers_login_is_bound_behind_a_proxy(focal_settings: Settings) -> None:
+    """There it takes the role in each transaction, the one that asks who it is among them."""
+    await see_only_their_own(pooled(focal_settings))
+
+
 async def test_a_plain_login_that_may_act_as_the_role_is_bound(login: Login) -> None:
     """It needs no other right."""
     await see_only_their_own(await login.created("", ACT))
+
+
+async def test_a_plain_login_is_bound_behind_a_proxy(login: Login) -> None:
+    """There too it needs no other right."""
+    await see_only_their_own(pooled(await login.created("", ACT)))
 
 
 async def test_the_owners_login_is_bound(login: Login) -> None:
@@ -106,6 +121,14 @@ async def test_a_login_that_may_not_act_as_the_role_is_refused(login: Login) -> 
             pass
 
 
+async def test_a_login_that_may_not_act_as_the_role_is_refused_behind_a_proxy(login: Login) -> None:
+    """The error names the grant there, too."""
+    settings = await login.created("")
+    with pytest.raises(AccessError, match="GRANT focal_app"):
+        async with DataLayer.open(pooled(settings)):
+            pass
+
+
 async def test_a_role_that_the_policies_would_not_bind_is_refused(login: Login) -> None:
     """Here the application role is set to one with BYPASSRLS."""
     settings = await login.created("BYPASSRLS", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {login}")
@@ -118,6 +141,13 @@ async def test_a_role_that_does_not_exist_is_refused(focal_settings: Settings) -
     """The database was not migrated for it."""
     with pytest.raises(SchemaError, match="no_such_role"):
         async with DataLayer.open(focal_settings.model_copy(update={"app_role": "no_such_role"})):
+            pass
+
+
+async def test_a_role_that_does_not_exist_is_refused_behind_a_proxy(focal_settings: Settings) -> None:
+    """As it is without one."""
+    with pytest.raises(SchemaError, match="no_such_role"):
+        async with DataLayer.open(pooled(focal_settings.model_copy(update={"app_role": "no_such_role"}))):
             pass
 
 
