@@ -17,7 +17,7 @@ import asyncpg
 
 from focal_data.database.engine import Database
 from focal_data.database.statement import Statement
-from focal_data.database.translation import DRIVER_ERRORS, refused, translated
+from focal_data.database.translation import DRIVER_ERRORS, READ_ERRORS, refused, translated
 from focal_data.errors import (
     Outcome,
     RetryableError,
@@ -133,7 +133,7 @@ class Transaction:
                 self._custom_plans = True
             rows: list[Row] = await driver.fetch(statement.sql, *arguments)
             return rows
-        except DRIVER_ERRORS as error:
+        except READ_ERRORS as error:
             failure = translated(error, statement)
         raise failure
 
@@ -144,7 +144,7 @@ class Transaction:
         try:
             row: Row | None = await driver.fetchrow(statement.sql, *arguments)
             return row
-        except DRIVER_ERRORS as error:
+        except READ_ERRORS as error:
             failure = translated(error, statement)
         raise failure
 

@@ -35,6 +35,9 @@ DRIVER_ERRORS: Final = (
 )
 """What a driver call may raise, and ``translated`` takes."""
 
+READ_ERRORS: Final = (*DRIVER_ERRORS, ValueError, OverflowError)
+"""What reading may raise: stored values that Python can't hold, too, such as a year of six digits."""
+
 _SHARD_SUFFIX: Final = re.compile(r"_\d+$")
 _CONSTRAINT_IN_MESSAGE: Final = re.compile(r'constraint "([^"]+)"')  # Citus leaves the field empty
 _ARGUMENT: Final = re.compile(r"invalid input for query argument \$(\d+)")
@@ -97,6 +100,8 @@ def _by_type(error: BaseException, statement: Statement | None, outcome: Outcome
         return UsageError("two tasks used one transaction at once: a transaction belongs to one task")
     if isinstance(error, asyncpg.InterfaceError):  # the driver's own refusal: nothing was sent
         return StoreConnectionError("the connection to PostgreSQL can't be used")
+    if isinstance(error, ValueError | OverflowError):  # the decoder's; its text may quote what it read
+        return CorruptDataError(statement.tables[0].name if statement and statement.tables else "PostgreSQL")
     return None
 
 
