@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 from time import perf_counter
 from typing import Final, NoReturn
 
@@ -23,6 +24,9 @@ _NEEDED: Final = ("typer", "rich")
 def run() -> None:
     """Run the command that the command line names. Ends the process."""
     started = perf_counter()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # not every terminal can show every sign
     arguments = sorted(sys.argv[1:], key=lambda argument: argument != "--debug")  # it may stand anywhere
     debug = "--debug" in arguments or bool(os.environ.get("FOCAL_DATA_DEBUG"))
     logging.basicConfig(

@@ -29,7 +29,7 @@ BAD_INPUT = 2
 def demo(
     context: typer.Context,
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="More transcripts.", show_default=False)
+        list[Path] | None, typer.Argument(metavar="FILE", help="More transcripts.", show_default=False)
     ] = None,
     transcript: Annotated[
         list[Path] | None,
@@ -64,7 +64,7 @@ def demo(
         raise typer.Exit(INTERRUPTED) from None
     facts = replace(facts, seconds=round(perf_counter() - (context.obj or started), 3))
     if as_json:
-        typer.echo(json.dumps(facts.as_json(), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(facts.as_json(), indent=2))
     else:
         report.show(facts, console, data_dir, own_engines=own_engines)
 

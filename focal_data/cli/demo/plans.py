@@ -71,7 +71,7 @@ def shipped_transcripts() -> list[Path]:
 def plan_for(path: Path, questions: list[str]) -> Plan:
     """The plan for a transcript. One's own file has a tenant that its name decides, and is asked ``questions``."""
     shipped = _SHIPPED.validate_json((examples() / "agents.json").read_bytes())
-    return shipped.get(path.stem) or _generic(path.stem, questions)
+    return shipped.get(path.stem) or _generic(path.stem.encode(errors="replace").decode(), questions)
 
 
 def _generic(stem: str, questions: list[str]) -> Plan:

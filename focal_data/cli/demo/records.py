@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """What is wrong with a file, and the line where it is."""
+    """What is wrong with a file, and the line where it is; 0 is the file as a whole."""
 
     line: int
     reason: str

@@ -48,7 +48,8 @@ class Checked:
 
     def complaints(self) -> Iterator[str]:
         """A line for each bad line, and one for those that are not named."""
-        yield from (f"{self.path}:{bad.line}: {bad.reason}" for bad in self.bad)
+        for bad in self.bad:
+            yield f"{self.path}:{bad.line}: {bad.reason}" if bad.line else f"{self.path}: {bad.reason}"
         if self.bad_count > len(self.bad):
             yield f"{self.path}: and {self.bad_count - len(self.bad):,} more bad lines"
 
@@ -133,7 +134,7 @@ def _noted(checked: Checked, message: Message) -> None:
             chosen.append(text)
 
 
-def _refused(checked: Checked, reason: str, line: int = 1) -> Checked:
+def _refused(checked: Checked, reason: str, line: int = 0) -> Checked:
     checked.bad_count += 1
     if len(checked.bad) < SHOWN:
         checked.bad.append(BadLine(line, reason))

@@ -88,6 +88,7 @@ def test_a_file_of_ones_own_has_the_tenant_of_its_name() -> None:
     """Wherever it lies; the same in every run."""
     here, there = plan_for(Path("a/chat.jsonl"), ["Why?"]), plan_for(Path("b/chat.json"), [])
     assert here.tenant_id == there.tenant_id != plan_for(Path("a/other.jsonl"), []).tenant_id
+    assert "caf?" == plan_for(Path("caf\udce9.jsonl"), []).tenant  # not UTF-8
     assert [("Why?", "Why?")] == [(question.question, question.expect) for question in here.questions]
 
 

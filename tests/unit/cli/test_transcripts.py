@@ -287,7 +287,8 @@ def test_a_file_without_a_message_is_bad(file: Path, text: str) -> None:
 
 def test_what_can_not_be_read_is_bad(tmp_path: Path) -> None:
     """A missing file, and a folder."""
-    assert ["there is no such file"] == [bad.reason for bad in check(tmp_path / "nothing.jsonl").bad]
+    missing = tmp_path / "nothing.jsonl"
+    assert [f"{missing}: there is no such file"] == list(check(missing).complaints())
     assert ["not a regular file"] == [bad.reason for bad in check(tmp_path).bad]
 
 
