@@ -66,6 +66,8 @@ class Conversations:
         return await self._attempt(step)
 
     async def _look_again(self, step: Step) -> None:
+        if step.event.over is not None:
+            step.event.over.known = True
         if step.episode_id is not None:
             step.note(stored=await self._tenant.memory.get_episode(step.episode_id) is not None)
 

@@ -36,7 +36,7 @@ class Turn:
     answers: list[str] = field(default_factory=list)
     characters: int = 0
     known: bool = False
-    """Whether an earlier run stored a message of it, and so may have recorded it."""
+    """Whether another run stored something of it, and so may have recorded it."""
 
     def add(self, message: Message) -> None:
         self.characters += len(message.content)
