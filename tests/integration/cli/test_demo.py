@@ -325,7 +325,7 @@ def many(path: Path, messages: int) -> Path:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """Ten times the messages take hardly more of it."""
+    """Ten times the messages take hardly more of it: the model's tokenizer remembers ten thousand texts."""
     peaks = []
     for messages in (2_000, 20_000):
         path = many(tmp_path / f"many-{messages}.jsonl", messages)
@@ -334,4 +334,4 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         assert messages == json.loads(run.stdout)["episodes"]
         peaks.append(int(run.stderr.split()[-1]))
         sys.stdout.write(f"\n{messages} messages: {peaks[-1]} KB, {json.loads(run.stdout)['seconds']} s\n")
-    assert peaks[1] < peaks[0] * 1.25
+    assert peaks[1] < peaks[0] + 64 * 1024
