@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import asyncpg
 import orjson
-from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from focal_data.data_layer import DataLayer, Tenant
@@ -42,12 +41,8 @@ async def ground() -> AsyncIterator[Ground]:
     """Servers, a database at head, and what the works need in it."""
     with running() as engines:
         async with fresh_database(engines.admin_url) as url:
-            settings = Settings(
-                _env_file=None,
-                database_url=SecretStr(url),
-                redis_url=SecretStr(engines.redis_url),
-                pool_size=4,
-            )  # type: ignore[call-arg]
+            urls = {"database_url": url, "redis_url": engines.redis_url}
+            settings = Settings.model_validate({**urls, "pool_size": 4})
             await runner.upgrade(settings)
             async with (
                 DataLayer.open(settings) as data,

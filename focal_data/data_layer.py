@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from pydantic import SecretStr
-
 from focal_data.database.engine import Clock, Database, utc_now
 from focal_data.database.scope import TenantScope, Transaction
 from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
@@ -107,11 +105,8 @@ class DataLayer:
         """
         async with AsyncExitStack() as stack:
             engines = await stack.enter_async_context(await EmbeddedEngines.start_async(data_dir))
-            settings = Settings(
-                _env_file=None,
-                database_url=SecretStr(engines.database_url),
-                redis_url=SecretStr(engines.redis_url),
-            )
+            urls = {"database_url": engines.database_url, "redis_url": engines.redis_url}
+            settings = Settings.model_validate(urls)  # the environment is about other engines
             await runner.upgrade(settings)
             yield await stack.enter_async_context(cls.open(settings, clock=clock))
 

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from focal_data.database.engine import Database
+from focal_data.database.scope import Transaction
 from focal_data.database.tenancy import (
     Identity,
     identity,
@@ -23,6 +24,7 @@ from focal_data.database.tenancy import (
     tenant_tables,
 )
 from focal_data.errors import FocalDataError, StoreError
+from focal_data.ids import NO_TENANT
 from focal_data.migration.revisions import read_status
 from focal_data.redis.client import RedisClient
 from focal_data.settings import Settings
@@ -85,8 +87,9 @@ async def _postgres(settings: Settings) -> list[Finding]:
     if settings.database_url is None:
         return [_unset("PostgreSQL", "FOCAL_DATA_DATABASE_URL")]
     database = Database(settings)
-    try:
-        connection = await database.lease()
+    try:  # in a transaction, since behind a proxy a connection has its role nowhere else
+        async with Transaction(database, NO_TENANT) as tx:
+            return await _database(tx.connection, settings)
     except FocalDataError as error:
         return [
             Finding(
@@ -96,10 +99,7 @@ async def _postgres(settings: Settings) -> list[Finding]:
                 "check FOCAL_DATA_DATABASE_URL, and that the server runs",
             )
         ]
-    try:
-        return await _database(connection, settings)
     finally:
-        database.give_back(connection, clean=True)
         await database.close()
 
 
@@ -138,7 +138,7 @@ async def _schema(connection: asyncpg.Connection) -> Finding:
     if status.at_head:
         return Finding("schema", Verdict.OK, f"at head, {status.head}")
     detail = f"at {status.current or 'no revision'}, behind {status.head}"
-    return Finding("schema", Verdict.WRONG, detail, "run `alembic upgrade head` as the owner of the tables")
+    return Finding("schema", Verdict.WRONG, detail, "run `focal-data db upgrade` as the owner of the tables")
 
 
 def _service(who: Identity) -> Iterator[Finding]:
@@ -169,7 +169,7 @@ async def _tables(connection: asyncpg.Connection, role: str) -> list[Finding]:
                 "tables", Verdict.OK, f"{len(metadata.tables)}, each with its policy and no grant too many"
             )
         ]
-    advice = "run `alembic upgrade head` as the owner; `alembic check` tells what differs"
+    advice = "run `focal-data db upgrade` as the owner; `focal-data db check` tells what differs"
     return [Finding("tables", Verdict.WRONG, flaw, advice) for flaw in flaws]
 
 

@@ -60,12 +60,12 @@ def status_of(revisions: list[str]) -> Status:
 
 
 async def read_status(connection: asyncpg.Connection) -> Status:
-    """Where the database of ``connection`` is: one query, outside a transaction, by any role of ours."""
+    """Where the database of ``connection`` is, by any role of ours; a transaction that is open stays in order."""
     try:
+        if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
+            return status_of([])
         rows = await connection.fetch(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  (a constant)
         return status_of([row["version_num"] for row in rows])
-    except asyncpg.UndefinedTableError:
-        return status_of([])
     except DRIVER_ERRORS as error:
         failure = translated(error)
     raise failure

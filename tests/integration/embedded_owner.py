@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 
@@ -96,4 +97,7 @@ async def _write(engines: EmbeddedEngines) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job ignores it, and so its children
     globals()[sys.argv[1]](sys.argv[2] if len(sys.argv) > 2 else None)

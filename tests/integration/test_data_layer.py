@@ -224,3 +224,13 @@ async def test_sessions_stand_outside_of_transactions(data: DataLayer) -> None:
             await tenant.sessions.save(session)
             _ = 1 / 0
     assert await tenant.sessions.get(session.session_id) is not None
+
+
+async def test_embedded_engines_are_not_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set there is about other servers: nothing of it is migrated or used."""
+    for name in ("DATABASE_URL", "MIGRATION_URL"):
+        monkeypatch.setenv(f"FOCAL_DATA_{name}", "postgresql://u@127.0.0.1:1/other")
+    monkeypatch.setenv("FOCAL_DATA_APP_ROLE", "another_role")
+    async with DataLayer.embedded() as data:
+        assert "focal_app" == data.settings.app_role
+        assert ([], 0) == await data.tenant(uuid4()).config.get_agents()

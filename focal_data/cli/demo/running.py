@@ -24,8 +24,10 @@ from focal_data.cli.demo.setup import Stage, set_up
 from focal_data.cli.demo.transcripts import Checked, read
 from focal_data.cli.demo.turns import events
 from focal_data.data_layer import DataLayer
+from focal_data.database.scope import Transaction
 from focal_data.database.tenancy import identity
 from focal_data.errors import InvalidDataError
+from focal_data.ids import NO_TENANT
 from focal_data.migration import runner
 from focal_data.providers.embedding.base import EmbeddingProvider
 from focal_data.providers.embedding.local import LocalEmbeddingProvider
@@ -152,13 +154,8 @@ async def engines(settings: Settings, data_dir: Path | None) -> AsyncIterator[Da
 
 
 async def _versions(data: DataLayer) -> dict[str, str]:
-    connection = await data.database.lease()
-    clean = False
-    try:
-        who = await identity(connection)
-        clean = True
-    finally:
-        data.database.give_back(connection, clean=clean)
+    async with Transaction(data.database, NO_TENANT) as tx:
+        who = await identity(tx.connection)
     facts = await data.redis.info()
     redis = f"Valkey {facts['valkey_version']}" if "valkey_version" in facts else facts["redis_version"]
     version = f"{who.server_version // 10_000}.{who.server_version % 10_000}"

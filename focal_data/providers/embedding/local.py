@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Sequence
 from importlib.resources import files
@@ -55,6 +56,8 @@ class LocalEmbeddingProvider(EmbeddingProvider):
 
 
 def _load() -> WordLlamaInference:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     try:
         from wordllama import WordLlama
     except ImportError:
@@ -62,4 +65,6 @@ def _load() -> WordLlamaInference:
             " (Python 3.11 to 3.13: it has no wheels for later ones)" if sys.version_info >= (3, 14) else ""
         )
         raise UsageError(f'the local model is not installed: pip install "focal-data[local]"{hint}') from None
+    root.handlers[:] = handlers  # importing it configures the logging of the whole program
+    root.setLevel(level)
     return WordLlama.load(cache_dir=str(files("wordllama")), disable_download=True, dim=_DIMENSIONS)

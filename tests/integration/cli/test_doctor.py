@@ -43,6 +43,11 @@ async def test_nothing_is_wrong_with_a_database_at_head(focal_settings: Settings
     assert subjects <= {finding.subject for finding in findings}
 
 
+async def test_behind_a_pooling_proxy_nothing_is_wrong_either(focal_settings: Settings) -> None:
+    """There the role is taken in each transaction."""
+    assert [] == await wrong(focal_settings.model_copy(update={"transaction_pooling": True}))
+
+
 async def test_urls_that_are_not_set_are_named() -> None:
     """Both of them."""
     advice = [finding.advice for finding in await wrong(Settings(_env_file=None))]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import subprocess
 import sys
 from importlib.util import find_spec
 
@@ -92,3 +94,15 @@ async def test_without_the_extra_its_name_is_told(
     monkeypatch.setitem(sys.modules, "wordllama", None)
     with pytest.raises(UsageError, match=r"focal-data\[local\]"):
         await provider.embed("hello")
+
+
+@installed
+def test_loading_leaves_the_programs_logging_alone() -> None:
+    """The package would configure it for everybody."""
+    script = (
+        "import asyncio, logging; from focal_data.providers.embedding.local import LocalEmbeddingProvider;"
+        "asyncio.run(LocalEmbeddingProvider().embed('hello'));"
+        "root = logging.getLogger(); print(root.handlers, root.level)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert f"[] {logging.WARNING}" == result.stdout.strip()
