@@ -41,8 +41,7 @@ async def ground() -> AsyncIterator[Ground]:
     """Servers, a database at head, and what the works need in it."""
     with running() as engines:
         async with fresh_database(engines.admin_url) as url:
-            urls = {"database_url": url, "redis_url": engines.redis_url}
-            settings = Settings.model_validate({**urls, "pool_size": 4})
+            settings = Settings.of(database_url=url, redis_url=engines.redis_url, pool_size=4)
             await runner.upgrade(settings)
             async with (
                 DataLayer.open(settings) as data,

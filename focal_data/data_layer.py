@@ -106,7 +106,7 @@ class DataLayer:
         async with AsyncExitStack() as stack:
             engines = await stack.enter_async_context(await EmbeddedEngines.start_async(data_dir))
             urls = {"database_url": engines.database_url, "redis_url": engines.redis_url}
-            settings = Settings.model_validate(urls)  # the environment is about other engines
+            settings = Settings.of(**urls)  # the environment is about other engines
             await runner.upgrade(settings)
             yield await stack.enter_async_context(cls.open(settings, clock=clock))
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -79,6 +79,11 @@ class Settings(BaseSettings):
             failure = SettingsError(f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, "))
         raise failure  # out here, pydantic's error, which holds the value, is not its context
 
+    @staticmethod
+    def of(**values: Any) -> Settings:
+        """Exactly these and the defaults: neither the environment nor a ``.env`` file is read. Raises as ``load`` does."""
+        return _Given.load(**values)
+
     @field_validator("database_url", "migration_url", "redis_url", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
@@ -122,6 +127,21 @@ class Settings(BaseSettings):
     @property
     def max_age(self) -> timedelta:
         return timedelta(seconds=self.session_max_age)
+
+
+class _Given(Settings):
+    """Settings from nothing but arguments."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
 
 
 def postgresql_url(text: str) -> URL:

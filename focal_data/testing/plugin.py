@@ -35,7 +35,7 @@ async def focal_settings(focal_engines: Engines) -> AsyncIterator[Settings]:
     from focal_data.testing.databases import fresh_database
 
     async with fresh_database(focal_engines.admin_url) as url:
-        settings = Settings.model_validate({"database_url": url, "redis_url": focal_engines.redis_url})
+        settings = Settings.of(database_url=url, redis_url=focal_engines.redis_url)
         await runner.upgrade(settings)
         yield settings
 

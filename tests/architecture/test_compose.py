@@ -165,10 +165,10 @@ def test_the_example_shows_the_true_defaults(monkeypatch: pytest.MonkeyPatch) ->
     }
     for name in {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}:
         monkeypatch.delenv(name, raising=False)
-    defaults = Settings(_env_file=None)
+    defaults = Settings.of()
     for name, value in shown.items():
         monkeypatch.setenv(name, value)
-    assert defaults == Settings(_env_file=None)
+    assert defaults == Settings.of()
     assert len(Settings.model_fields) - 2 == len(shown)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from focal_data.errors import SettingsError
@@ -39,3 +41,21 @@ def test_a_wrong_url_is_refused_without_its_password(url: str) -> None:
 def test_a_time_out_is_a_millisecond_at_least(seconds: object) -> None:
     """Less would be sent as 0, which PostgreSQL takes for no limit."""
     assert "FOCAL_DATA_STATEMENT_TIMEOUT" == refusal(statement_timeout=seconds).variable
+
+
+def test_settings_can_be_given_without_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Neither its variables nor a .env file count, only what is given."""
+    monkeypatch.setenv("FOCAL_DATA_POOL_SIZE", "3")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("FOCAL_DATA_APP_ROLE=another_role\n")
+    given = Settings.of(redis_timeout=2)
+    assert (10, "focal_app", 2) == (given.pool_size, given.app_role, given.redis_timeout)
+    assert (3, "another_role") == (Settings.load().pool_size, Settings.load().app_role)
+
+
+def test_what_is_given_is_checked_as_well() -> None:
+    """By the same rules."""
+    with pytest.raises(SettingsError, match="FOCAL_DATA_POOL_SIZE"):
+        Settings.of(pool_size=0)

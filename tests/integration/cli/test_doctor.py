@@ -50,7 +50,7 @@ async def test_behind_a_pooling_proxy_nothing_is_wrong_either(focal_settings: Se
 
 async def test_urls_that_are_not_set_are_named() -> None:
     """Both of them."""
-    advice = [finding.advice for finding in await wrong(Settings(_env_file=None))]
+    advice = [finding.advice for finding in await wrong(Settings.of())]
     assert ["FOCAL_DATA_DATABASE_URL", "FOCAL_DATA_REDIS_URL"] == [
         line.split()[1].rstrip(";") for line in advice
     ]

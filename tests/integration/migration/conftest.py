@@ -37,7 +37,7 @@ class Estate:
     @property
     def settings(self) -> Settings:
         values = {"migration_url": self.url(self.owner), "database_url": self.url(self.service)}
-        return Settings.model_validate(values | {"app_role": self.role})
+        return Settings.of(**values, app_role=self.role)
 
     def url(self, login: str) -> str:
         url = make_url(self.admin_url).set(username=login, password=PASSWORD)

@@ -105,7 +105,7 @@ async def test_a_superuser_creates_the_extension_and_leaves_it(new_estate: NewEs
     """A login that may creates pgvector; the way down leaves it in place."""
     estate = await new_estate(extension=False)
     values = {"database_url": estate.admin_url, "migration_url": None, "app_role": estate.role}
-    settings = Settings.model_validate(values)
+    settings = Settings.of(**values)
     await runner.upgrade(settings)
     await runner.downgrade(settings, "base")
     async with estate.connection() as connection:

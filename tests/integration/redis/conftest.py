@@ -54,7 +54,7 @@ def direct(server: RedisServer) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def settings(server: RedisServer) -> Settings:
-    return Settings(_env_file=None, redis_url=server.url, redis_timeout=5)
+    return Settings.of(redis_url=server.url, redis_timeout=5)
 
 
 @pytest.fixture

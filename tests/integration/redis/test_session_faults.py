@@ -42,7 +42,7 @@ def fragile() -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def fragile_client(fragile: RedisServer) -> AsyncIterator[RedisClient]:
-    async with RedisClient(Settings(_env_file=None, redis_url=fragile.url, redis_timeout=1)) as client:
+    async with RedisClient(Settings.of(redis_url=fragile.url, redis_timeout=1)) as client:
         yield client
 
 
@@ -126,7 +126,7 @@ async def test_paused(fragile: RedisServer, fragile_store: RedisSessionStore) ->
 
 async def test_those_who_wait_in_line(fragile: RedisServer, tenant_id: TenantId) -> None:
     """Whoever waits for a connection in vain is told in time too, and that nothing was sent."""
-    settings = Settings(_env_file=None, redis_url=fragile.url, redis_timeout=0.5, redis_pool_size=2)
+    settings = Settings.of(redis_url=fragile.url, redis_timeout=0.5, redis_pool_size=2)
     async with RedisClient(settings) as client:
         store = RedisSessionStore(client, tenant_id)
         await store.save(a_session())
@@ -193,11 +193,11 @@ async def test_wrong_password(fragile: RedisServer, tenant_id: TenantId) -> None
     """A login that is refused says what to check, at once and without the password."""
     with fragile.direct() as direct:
         direct.config_set("requirepass", "right")
-        async with RedisClient(Settings(_env_file=None, redis_url=f"{fragile.url}?password=wr0ng")) as client:
+        async with RedisClient(Settings.of(redis_url=f"{fragile.url}?password=wr0ng")) as client:
             with pytest.raises(AccessError) as error:
                 await RedisSessionStore(client, tenant_id).get(a_session().session_id)
             assert not await RedisSessionMaintenance(client).health_check()
-        async with RedisClient(Settings(_env_file=None, redis_url=fragile.url)) as client:
+        async with RedisClient(Settings.of(redis_url=fragile.url)) as client:
             with pytest.raises(AccessError):
                 await RedisSessionStore(client, tenant_id).get(a_session().session_id)
 
@@ -334,7 +334,7 @@ async def test_another_type(store: RedisSessionStore, direct: redis.Redis, tenan
 
 async def test_cancelled_while_connecting(fragile: RedisServer, tenant_id: TenantId) -> None:
     """Nor does one that is cancelled at any step of making a connection and logging in."""
-    settings = Settings(_env_file=None, redis_url=f"{fragile.url}?password=right&db=1", redis_pool_size=1)
+    settings = Settings.of(redis_url=f"{fragile.url}?password=right&db=1", redis_pool_size=1)
     with fragile.direct() as direct:
         direct.config_set("requirepass", "right")
     async with RedisClient(settings) as client:

@@ -111,7 +111,7 @@ async def test_counting_together(store: RedisSessionStore) -> None:
 async def behind_proxy(
     settings: Settings, proxy: Proxy, tenant_id: TenantId, clock: FakeClock
 ) -> RedisSessionStore:
-    async with RedisClient(Settings(_env_file=None, redis_url=proxy.url)) as client:
+    async with RedisClient(Settings.of(redis_url=proxy.url)) as client:
         yield RedisSessionStore(client, tenant_id, clock=clock)
 
 

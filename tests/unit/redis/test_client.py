@@ -20,7 +20,7 @@ from focal_data.settings import Settings
 async def test_bad_url(url: str) -> None:
     """A URL that can't be used is told by the variable's name, without the URL."""
     with pytest.raises(SettingsError) as error:
-        RedisClient(Settings(_env_file=None, redis_url=url))
+        RedisClient(Settings.of(redis_url=url))
 
     assert "FOCAL_DATA_REDIS_URL" == error.value.variable
     assert "host" not in str(error.value)
@@ -29,7 +29,7 @@ async def test_bad_url(url: str) -> None:
 async def test_no_url() -> None:
     """Without a URL the variable is named."""
     with pytest.raises(SettingsError, match="FOCAL_DATA_REDIS_URL"):
-        RedisClient(Settings(_env_file=None, redis_url=None))
+        RedisClient(Settings.of(redis_url=None))
 
 
 def test_packed() -> None:
