@@ -212,6 +212,7 @@ async def _generated(estate: Estate, project: Path, name: str) -> list[str]:
     return [found for found in re.findall(r"(?:op\.|def )(\w+)\(", body) if found != "f"]
 
 
+@pytest.mark.slow
 async def test_a_developer_gets_a_revision_that_runs(new_estate: NewEstate, project: Path) -> None:
     """Two new columns and a table with a vector and an HNSW index: up, nothing left to generate, down, and up again."""
     estate = await new_estate()
