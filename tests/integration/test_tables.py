@@ -344,7 +344,7 @@ async def test_another_tenant_is_free(connection: AsyncConnection) -> None:
     [
         (table.name, key.columns.keys()[1])
         for table in metadata.tables.values()
-        for key in sorted(table.foreign_key_constraints, key=str)
+        for key in sorted(table.foreign_key_constraints, key=lambda key: str(key.name))
     ],
 )
 async def test_a_reference_stays_within_its_tenant(

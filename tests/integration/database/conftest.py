@@ -117,11 +117,10 @@ async def wire(focal_settings: Settings) -> AsyncIterator[Wire]:
 
 @pytest.fixture
 async def database(focal_settings: Settings, wire: Wire) -> AsyncIterator[Database]:
-    """A pool of two connections by way of the wire, with short time-outs."""
+    """A pool of two connections by way of the wire, with a short time-out for statements."""
     changes = {
         "database_url": SecretStr(wire.through),
         "pool_size": 2,
-        "pool_timeout": 0.2,
         "statement_timeout": 2.0,
     }
     database = Database(focal_settings.model_copy(update=changes))

@@ -144,15 +144,14 @@ async def test_what_is_no_tenant_is_refused(database: Database, tenant_id: objec
         TenantScope(database, tenant_id)  # type: ignore[arg-type]
 
 
-async def test_a_full_pool_is_a_timeout_that_names_the_settings(
-    scope: TenantScope, database: Database
-) -> None:
+async def test_a_full_pool_is_a_timeout_that_names_the_settings(focal_settings: Settings) -> None:
     """Waiting for a connection ends after the pool's time-out, with nothing applied."""
-    held = [await database.lease(), await database.lease()]
+    database = Database(focal_settings.model_copy(update={"pool_size": 1, "pool_timeout": 0.1}))
+    held = await database.lease()
     with pytest.raises(StoreTimeoutError, match="FOCAL_DATA_POOL_SIZE") as caught:
-        await AgentRepository(scope).count()
-    for connection in held:
-        database.give_back(connection, clean=True)
+        await AgentRepository(TenantScope(database, uuid4())).count()
+    database.give_back(held, clean=True)
+    await database.close()
     assert Outcome.NOT_APPLIED is caught.value.outcome
 
 
