@@ -115,7 +115,12 @@ def by_sqlmodel(ground: Ground, make: async_sessionmaker[AsyncSession]) -> dict[
             row.updated_at = datetime.now(UTC)
             await session.commit()
 
-    return {"read": read, "list": listed, "insert": insert, "update": update}
+    async def five() -> list[Rule]:
+        async with make() as session, session.begin():
+            rows = [await session.get(RuleTable, (tenant_id, rule.id)) for rule in ground.rules[10:15]]
+            return [domain(row) for row in rows if row is not None]
+
+    return {"read": read, "list": listed, "insert": insert, "update": update, "five": five}
 
 
 def by_advanced_alchemy(

@@ -76,7 +76,7 @@ async def postgres_works(ground: Ground, make: async_sessionmaker[AsyncSession])
     )
     yield _insert(ground, sqlmodel["insert"])
     yield _update(ground, sqlmodel["update"])
-    yield _five_calls(ground)
+    yield _five_calls(ground, sqlmodel["five"])
 
 
 def _insert(ground: Ground, peer: Operation) -> Work:
@@ -117,7 +117,7 @@ def _update(ground: Ground, peer: Operation) -> Work:
     return Work("update one, with its lock check", contenders, {BARE: 1.6, PROMISE: 1.3})
 
 
-def _five_calls(ground: Ground) -> Work:
+def _five_calls(ground: Ground, peer: Operation) -> Work:
     tenant, ids = ground.tenant, [rule.id for rule in ground.rules[10:15]]
 
     async def ours() -> None:
@@ -136,7 +136,7 @@ def _five_calls(ground: Ground) -> Work:
             for rule_id in ids:
                 await rules.get(rule_id)
 
-    contenders = {"ours": ours, PROMISE: promised, "one repository of ours": repositories}
+    contenders = {"ours": ours, PROMISE: promised, SQLMODEL: peer, "one repository of ours": repositories}
     return Work("five store calls in one transaction", contenders, {PROMISE: 1.3}, operations=10)
 
 
