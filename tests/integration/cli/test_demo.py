@@ -168,7 +168,11 @@ def test_carried_again_it_stays_the_same(whole: Whole, tmp_path: Path) -> None:
 
 
 CUTS = [
-    pytest.param("focal_data.redis.session", "RedisSessionStore", "save", 30, id="before-the-session"),
+    pytest.param(
+        *("focal_data.redis.session", "RedisSessionStore", "save", 30),
+        id="before-the-session",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(
         *("focal_data.repositories.audit", "PostgresAuditStore", "save_event", 41),
         id="within-a-transaction",
@@ -244,6 +248,7 @@ def test_a_bad_line_is_named_and_nothing_is_stored(tmp_path: Path) -> None:
     assert not data_dir.exists()
 
 
+@pytest.mark.slow
 def test_a_list_of_messages_is_taken_as_it_is(tmp_path: Path) -> None:
     """As people have it from OpenAI and Anthropic; beside a second one, on engines that are gone afterwards."""
     one, other = tmp_path / "one.json", tmp_path / "other.json"
@@ -266,6 +271,7 @@ def test_a_list_of_messages_is_taken_as_it_is(tmp_path: Path) -> None:
     assert {"repository_rows": 0, "raw_sql_rows": 0} == report["isolation"]
 
 
+@pytest.mark.slow
 def test_engines_that_the_settings_name_are_used(focal_settings: Settings, tmp_path: Path) -> None:
     """And said to be; one alone is not enough."""
     small = excerpt(tmp_path / "small.jsonl")
