@@ -51,10 +51,6 @@ class Catalogue:
     role_is_ready: bool
     """The application role exists, may use the schema, and may read which revision the database is at."""
 
-    def kept_by(self, keeper: str) -> set[str]:
-        """The tables that the migrations of this version table made."""
-        return {name for name, state in self.tables.items() if state.access and state.access.keeper == keeper}
-
 
 def read_catalogue(connection: Connection, *, role: str, keeper: str) -> Catalogue:
     """The catalogue of what the search path shows."""

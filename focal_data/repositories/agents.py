@@ -53,6 +53,14 @@ class AgentRepository(TenantRepository[AgentTable, Agent]):
 
         return await self._scope.run(work)
 
+    async def restore(self, id: UUID) -> bool:  # noqa: A002
+        """Bring the agent back with the parts that went with it; whether it was deleted. Raises ``DuplicateError``."""
+        agent = await self.get(id, include_deleted=True)
+        if agent is None or agent.deleted_at is None:
+            return False
+        await self.restored(id)
+        return True
+
     async def restored(self, id: UUID) -> Agent:  # noqa: A002
         """The agent, alive again with the parts that went with it. Raises ``NotFoundError``, ``DuplicateError``."""
         now = self._scope.now()
@@ -135,7 +143,7 @@ class AgentPartRepository(TenantRepository[TableT, E]):
 
         async def work(tx: Transaction) -> E:
             here = type(self)(tx)
-            if await here._execute(self._restore_part(), {"id": id, "now": now}) == 0:
+            if await here._execute(self._restore(), {"id": id, "now": now}) == 0:
                 part = await here.get(id, include_deleted=True)
                 if part is None:
                     raise NotFoundError(self.mapper.domain.__name__)
@@ -180,7 +188,8 @@ class AgentPartRepository(TenantRepository[TableT, E]):
 
     @classmethod
     @cache
-    def _restore_part(cls) -> Statement:
+    def _restore(cls) -> Statement:
+        """As everywhere, and only while the agent is alive."""
         agent = select(AgentRepository.c.id).where(*cls._alive(cls.c.agent_id)).correlate(cls.table).exists()
         return Statement(cls._marked(None).where(cls.c.deleted_at.is_not(None), agent))
 

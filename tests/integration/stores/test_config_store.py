@@ -33,6 +33,7 @@ from focal_data.errors import (
     NotFoundError,
     StaleRevisionError,
 )
+from focal_data.repositories.agents import AgentRepository
 from focal_data.repositories.config import RuleRepository
 from focal_data.stores.config import ConfigStore
 
@@ -284,6 +285,18 @@ async def test_a_deleted_agent_gets_no_new_parts(config: ConfigStore, agent: Age
     await config.delete_agent(agent.id)
     with pytest.raises(ConflictError):
         await config.restore_rule(rule.id)
+
+
+async def test_repositories_restore_as_the_store_does(
+    tenant: Tenant, config: ConfigStore, agent: Agent
+) -> None:
+    """A part stays deleted while its agent is, and comes back with it."""
+    rule = await config.save_rule(a_rule(agent))
+    await config.delete_agent(agent.id)
+    assert not await RuleRepository(tenant).restore(rule.id)
+    assert await AgentRepository(tenant).restore(agent.id)
+    assert [rule.id] == [found.id for found in await config.get_rules(agent.id)]
+    assert not await AgentRepository(tenant).restore(agent.id)
 
 
 async def test_many_are_added_or_none(tenant: Tenant, agent: Agent) -> None:
