@@ -7,21 +7,20 @@ length). Columns that the model doesn't have, generated ones say, stay in the da
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Generic, TypeVar
-from uuid import UUID
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Column, Table
 from sqlmodel import SQLModel
 
 from focal_data.domain.base import ValueObject
-from focal_data.errors import CorruptDataError, InvalidDataError
-from focal_data.ids import NO_TENANT, TenantId
+from focal_data.domain.checking import EMBEDDING, checked, first_problem
+from focal_data.errors import CorruptDataError
+from focal_data.ids import TenantId
 from focal_data.tables.columns import pack_half, unpack_half
 
 E = TypeVar("E", bound=ValueObject)
 
-EMBEDDING: Final = "embedding"
 _MODEL, _DIMENSIONS = "embedding_model", "embedding_dimensions"
 
 
@@ -42,10 +41,8 @@ class Mapper(Generic[E]):
         self._validate_all = TypeAdapter(list[domain]).validate_python  # type: ignore[valid-type]
 
     def checked(self, entity: E, tenant_id: TenantId) -> E:
-        """A validated copy that belongs to ``tenant_id``, its embedding as it will be stored; see ``checked``."""
-        if not isinstance(entity, self.domain):
-            raise InvalidDataError("entity", f"must be of the type {self.domain.__name__}")
-        return _at_stored_precision(checked(entity, tenant_id))
+        """A validated copy that belongs to ``tenant_id``, as it will be stored; see ``domain/checking.py``."""
+        return checked(entity, self.domain, tenant_id)
 
     def to_row(self, entity: E) -> dict[str, Any]:
         """The values of ``entity`` by column."""
@@ -64,7 +61,7 @@ class Mapper(Generic[E]):
         try:
             return self._validate(values)
         except ValidationError as error:
-            failure = CorruptDataError(f"{self.table.name}/{values.get('id')}", _first(error)[0])
+            failure = CorruptDataError(f"{self.table.name}/{values.get('id')}", first_problem(error)[0])
         raise failure  # out here, pydantic's error, which holds the row, is not its context
 
     def from_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[E]:
@@ -82,41 +79,3 @@ class Mapper(Generic[E]):
             if vector is not None:
                 values[EMBEDDING] = unpack_half(vector, dimensions, model)
         return values
-
-
-def checked(entity: E, tenant_id: TenantId) -> E:
-    """A validated copy of ``entity`` that belongs to ``tenant_id``: the nil tenant is filled in.
-
-    Raises ``InvalidDataError`` for what the model refuses (an entity may have been changed past it) and another's tenant.
-    """
-    copy = _revalidated(entity)
-    tenant: UUID | None = getattr(copy, "tenant_id", None)
-    if tenant is None or tenant == tenant_id:
-        return copy
-    if tenant != NO_TENANT:
-        raise InvalidDataError("tenant_id", "is another tenant's")
-    return copy.model_copy(update={"tenant_id": tenant_id})
-
-
-def _revalidated(entity: E) -> E:
-    try:
-        return type(entity).model_validate(entity)
-    except ValidationError as error:
-        failure = InvalidDataError(*_first(error))
-    raise failure  # out here, pydantic's error, which holds the value, is not its context
-
-
-def _at_stored_precision(entity: E) -> E:
-    embedding = getattr(entity, EMBEDDING, None)
-    if embedding is None:
-        return entity
-    try:
-        return entity.model_copy(update={EMBEDDING: embedding.rounded()})
-    except ValueError as error:
-        raise InvalidDataError(EMBEDDING, str(error)) from None
-
-
-def _first(error: ValidationError) -> tuple[str, str]:
-    """The path and the reason of the first problem, without the value."""
-    problem = error.errors(include_input=False, include_url=False, include_context=False)[0]
-    return ".".join(str(part) for part in problem["loc"]) or "entity", problem["msg"]

@@ -14,12 +14,12 @@ from uuid import UUID
 
 from focal_data.database.engine import Clock, utc_now
 from focal_data.domain.answers import Page
+from focal_data.domain.checking import checked
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
 from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionError, StoreError
 from focal_data.ids import TenantId
-from focal_data.mappers.base import checked
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient, Reply
 from focal_data.redis.codec import encode, microseconds, time_of
@@ -56,7 +56,7 @@ class RedisSessionStore(SessionStore):
         return await self._first([self._reader.slot(session_id)])
 
     async def save(self, session: Session) -> Session:
-        mine = checked(session, self._tenant_id)
+        mine = checked(session, Session, self._tenant_id)
         now = self._reader.now()
         write = (self._hot_milliseconds, self._reader.cutoff(now), os.urandom(8))
         created = mine.created_at if mine.revision and mine.created_at else now

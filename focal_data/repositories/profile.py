@@ -7,9 +7,9 @@ from typing import TypeVar
 from uuid import UUID
 
 from focal_data.database.scope import HasScope, Scope, Transaction
+from focal_data.domain.checking import checked
 from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile, ProfileAsset, ProfileField
 from focal_data.errors import ConflictError, InvalidDataError, NotFoundError, RetryableError
-from focal_data.mappers.base import checked
 from focal_data.repositories.customers import ATTEMPTS, CustomerProfileRepository
 from focal_data.repositories.merging import merge
 from focal_data.repositories.profile_parts import (
@@ -46,7 +46,9 @@ class PostgresProfileStore(ProfileStore):
     ) -> CustomerProfile:
         # The names are checked as the model would check them, before anything is read.
         profile = self._profiles.mapper.checked(_new_profile(customer_id), self._scope.tenant_id)
-        identity = checked(_new_identity(profile.id, channel, channel_user_id), self._scope.tenant_id)
+        identity = checked(
+            _new_identity(profile.id, channel, channel_user_id), ChannelIdentity, self._scope.tenant_id
+        )
         return await self._scope.run(lambda tx: _found_or_made(tx, profile, identity))
 
     async def save(self, profile: CustomerProfile) -> CustomerProfile:
@@ -92,7 +94,7 @@ class PostgresProfileStore(ProfileStore):
 
     async def _own(self, profile_id: UUID, part: Part) -> Part:
         """``part``, checked, if it names the profile that ``profile_id`` stands for, by whatever id."""
-        copy = checked(part, self._scope.tenant_id)
+        copy = checked(part, type(part), self._scope.tenant_id)
         if copy.profile_id == profile_id:
             return copy
         roots = await self._profiles.roots((profile_id, copy.profile_id))
