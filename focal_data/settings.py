@@ -68,6 +68,8 @@ class Settings(BaseSettings):
         604_800.0, description="a session without activity is gone after this"
     )
 
+    debug: bool = Field(False, description="raise where a model provider is called inside of a transaction")
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """The settings from the environment, ``overrides`` first. Raises ``SettingsError`` for the first wrong variable."""

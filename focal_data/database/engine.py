@@ -8,8 +8,6 @@ every connection clean, or not at all. The semaphore is first in, first out: nob
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -17,18 +15,12 @@ import orjson
 from sqlalchemy.engine import URL
 
 from focal_data.database.translation import DRIVER_ERRORS, refused
+from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import StoreTimeoutError, UsageError
 from focal_data.settings import Settings
 
-Clock = Callable[[], datetime]
-
 STATEMENT_CACHE: Final = 512
 """Prepared statements kept per connection: more than all that the repositories of this package build."""
-
-
-def utc_now() -> datetime:
-    """The time of this machine, in UTC."""
-    return datetime.now(UTC)
 
 
 class Database:

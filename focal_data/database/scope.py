@@ -26,6 +26,7 @@ from focal_data.errors import (
     UsageError,
 )
 from focal_data.ids import NO_TENANT, TenantId
+from focal_data.telemetry import TransactionMark
 
 T = TypeVar("T")
 Values = Mapping[str, Any]
@@ -105,7 +106,7 @@ class TenantScope:
 class Transaction:
     """One open transaction of one tenant, on one connection. Not for two tasks at once."""
 
-    __slots__ = ("_begin", "_connection", "_custom_plans", "_database", "_task", "tenant_id")
+    __slots__ = ("_begin", "_connection", "_custom_plans", "_database", "_mark", "_task", "tenant_id")
 
     def __init__(self, database: Database, tenant_id: TenantId, *, custom_plan: bool = False) -> None:
         self.tenant_id = tenant_id
@@ -114,6 +115,7 @@ class Transaction:
         self._begin = _begin(database, tenant_id, custom_plan=custom_plan)
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._mark: TransactionMark | None = None
 
     def now(self) -> datetime:
         """The store's clock, in UTC."""
@@ -182,6 +184,8 @@ class Transaction:
         self._task = task
         self._connection = await self._opened()
         self._database.transactions[task] = self
+        if self._database.settings.debug:
+            self._mark = TransactionMark()
         return self
 
     async def __aexit__(
@@ -191,6 +195,8 @@ class Transaction:
         assert connection is not None
         assert self._task is not None
         del self._database.transactions[self._task]
+        if self._mark is not None:
+            self._mark.end()
         if error is None:
             await self._commit(connection)
         else:

@@ -7,10 +7,14 @@ from collections.abc import Sequence
 
 from focal_data.domain.embedding import Embedding
 from focal_data.errors import InvalidDataError
+from focal_data.providers.base import Provider
 
 
-class EmbeddingProvider(ABC):
-    """A model that turns text into vectors. Texts whose meanings are near have vectors whose cosine is near 1."""
+class EmbeddingProvider(Provider, ABC):
+    """A model that turns text into vectors. Texts whose meanings are near have vectors whose cosine is near 1.
+
+    In debug mode calling it inside of a transaction raises ``UsageError``.
+    """
 
     @property
     @abstractmethod
