@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
-from focal_data.database.engine import Clock, Database, utc_now
+from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope, Transaction
 from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
+from focal_data.domain.clock import Clock, utc_now
 from focal_data.embedded import EmbeddedEngines
 from focal_data.ids import NO_TENANT
 from focal_data.migration import runner

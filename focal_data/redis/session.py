@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 from uuid import UUID
 
-from focal_data.database.engine import Clock, utc_now
 from focal_data.domain.answers import Page
 from focal_data.domain.checking import checked
+from focal_data.domain.clock import Clock, utc_now
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple, cast
 from uuid import UUID
 
-from focal_data.database.engine import Clock
+from focal_data.domain.clock import Clock
 from focal_data.domain.session import Session
 from focal_data.errors import CorruptDataError, StoreError
 from focal_data.ids import TenantId
