@@ -60,6 +60,7 @@ __all__ = [
     "MutableEntity",
     "NodeChanges",
     "NotFoundError",
+    "Operator",
     "Outcome",
     "PRDDraft",
     "PRDSection",
@@ -174,6 +175,7 @@ _MODULES: Final = {
     "MutableEntity": "focal_data.domain.base",
     "NodeChanges": "focal_data.domain.config",
     "NotFoundError": "focal_data.errors",
+    "Operator": "focal_data.operations.operator",
     "Outcome": "focal_data.errors",
     "PRDDraft": "focal_data.domain.ideation",
     "PRDSection": "focal_data.domain.ideation",
@@ -338,6 +340,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from focal_data.ids import TenantId, new_id
+    from focal_data.operations.operator import Operator
     from focal_data.providers.embedding.base import EmbeddingProvider
     from focal_data.providers.embedding.local import LocalEmbeddingProvider
     from focal_data.repositories.base import TenantRepository

@@ -1,0 +1,112 @@
+"""The one door to what spans tenants or stores: on the owner's connection, and never inside a service."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Final
+from uuid import UUID
+
+from focal_data.database.engine import Database
+from focal_data.database.scope import TenantScope, Transaction
+from focal_data.database.tenancy import Identity, identity, read_access, tenant_tables
+from focal_data.domain.clock import Clock, utc_now
+from focal_data.errors import AccessError
+from focal_data.ids import NO_TENANT, TenantId
+from focal_data.migration import runner
+from focal_data.redis.client import RedisClient
+from focal_data.redis.session import RedisSessionMaintenance
+from focal_data.settings import Settings
+from focal_data.stores.session import SessionMaintenance
+from focal_data.tables import metadata
+
+NO_ROLE: Final = "none"
+"""What PostgreSQL calls the role of a connection that stays its login."""
+
+
+class Operator:
+    """Everything of every tenant, as the owner of the tables. Made by ``Operator.open()``."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.database = Database(as_owner(settings), clock=clock)
+        """Its transactions are those of the owner, whom no policy binds: statements name their tenant all the same."""
+
+    @cached_property
+    def redis(self) -> RedisClient:
+        """The server of the live sessions. ``SettingsError`` when it is not set: not everything needs it."""
+        return RedisClient(self.settings)
+
+    @property
+    def sessions(self) -> SessionMaintenance:
+        """Cleaning up and checking the live sessions of all tenants."""
+        return RedisSessionMaintenance(self.redis, clock=self.database.clock)
+
+    def tenant(self, tenant_id: UUID) -> TenantOperations:
+        """What can be done to one tenant. ``UsageError`` for the nil UUID, and for what is no UUID."""
+        return TenantOperations(self, tenant_id)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings | None = None, *, clock: Clock = utc_now
+    ) -> AsyncIterator[Operator]:
+        """On the owner's URL of ``settings`` (read from the environment when left out), until the block ends.
+
+        That is ``FOCAL_DATA_MIGRATION_URL``, or ``FOCAL_DATA_DATABASE_URL`` where no other is set. Raises ``SettingsError``,
+        ``StoreConnectionError``, ``AccessError`` for a login that does not own the tables or that their policies bind, and
+        ``SchemaError`` when the database is not at head. Redis is asked when something needs it.
+        """
+        settings = settings or Settings.load()
+        settings.owner_url()  # a missing one is told before anything is touched
+        operator = cls(settings, clock=clock)
+        try:
+            await operator.check()
+            yield operator
+        finally:
+            await operator.close()
+
+    async def check(self) -> None:
+        """Ask PostgreSQL who this is, and where the schema stands. Raises as ``open`` does."""
+        async with Transaction(self.database, NO_TENANT) as tx:
+            await runner.require_head(tx.connection)
+            who = await identity(tx.connection, tenant_tables(metadata))
+            access = await read_access(tx.connection, self.settings.app_role)
+        refuse_bound(who, {name for name, table in access.items() if table.policy})
+
+    async def close(self) -> None:
+        """Close every connection."""
+        if "redis" in vars(self):
+            await self.redis.close()
+        await self.database.close()
+
+
+class TenantOperations:
+    """What an operator does to one tenant."""
+
+    def __init__(self, operator: Operator, tenant_id: UUID) -> None:
+        self._operator = operator
+        self.scope = TenantScope(operator.database, tenant_id)
+        """What repositories are made from; each call is a transaction of its own, of the owner."""
+
+    @property
+    def tenant_id(self) -> TenantId:
+        """The tenant that it is about."""
+        return self.scope.tenant_id
+
+
+def as_owner(settings: Settings) -> Settings:
+    """``settings`` by which a ``Database`` connects as the owner of the tables, and takes no role."""
+    owner = settings.migration_url or settings.database_url
+    return settings.model_copy(update={"database_url": owner, "app_role": NO_ROLE})
+
+
+def refuse_bound(who: Identity, isolated: Collection[str]) -> None:
+    """Raise ``AccessError`` unless ``who`` owns the tables and sees every row of those ``isolated``; it says what to do."""
+    advice = "let FOCAL_DATA_MIGRATION_URL name the login that migrates"
+    if not who.owns_tables:
+        raise AccessError(f"{who.role} does not own the tables: {advice}")
+    bound = sorted(set(isolated) - set(who.unbound_tables))
+    if bound:
+        raise AccessError(f"policies bind {who.role} on {', '.join(bound)}: {advice}")
