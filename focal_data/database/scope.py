@@ -81,35 +81,57 @@ class TenantScope:
 
     async def run(self, work: Callable[[Transaction], Awaitable[T]], *, custom_plan: bool = False) -> T:
         """``work`` in a transaction of its own, run again after a deadlock or a serialization failure."""
-        for attempt in range(RETRIES):
-            try:
-                async with self.transaction(custom_plan=custom_plan) as transaction:
-                    return await work(transaction)
-            except RetryableError:
-                await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311  (jitter)
-        async with self.transaction(custom_plan=custom_plan) as transaction:
-            return await work(transaction)
+        return await self._run(work, custom_plan=custom_plan)
 
     async def fetch(self, statement: Statement, values: Values, *, custom_plan: bool = False) -> list[Row]:
         """All rows of ``statement``."""
-        return await self.run(lambda tx: tx.fetch(statement, values), custom_plan=custom_plan)
+        return await self._run(
+            lambda tx: tx.fetch(statement, values), custom_plan=custom_plan, reads=statement.reads
+        )
 
     async def fetch_row(self, statement: Statement, values: Values) -> Row | None:
         """The first row of ``statement``, or ``None``."""
-        return await self.run(lambda tx: tx.fetch_row(statement, values))
+        return await self._run(lambda tx: tx.fetch_row(statement, values), reads=statement.reads)
 
     async def execute(self, statement: Statement, values: Values) -> int:
         """How many rows ``statement`` changed."""
         return await self.run(lambda tx: tx.execute(statement, values))
 
+    async def _run(self, work: Callable[[Transaction], Awaitable[T]], **options: bool) -> T:
+        attempt = 0
+        while True:
+            try:
+                async with Transaction(self._database, self.tenant_id, **options) as transaction:
+                    return await work(transaction)
+            except RetryableError:
+                if attempt == RETRIES:
+                    raise
+                await asyncio.sleep(random.uniform(0.005, 0.02) * 2**attempt)  # noqa: S311  (jitter)
+                attempt += 1
+
 
 class Transaction:
-    """One open transaction of one tenant, on one connection. Not for two tasks at once."""
+    """One open transaction of one tenant, on one connection. Not for two tasks at once.
 
-    __slots__ = ("_begin", "_connection", "_custom_plans", "_database", "_mark", "_task", "tenant_id")
+    One that only ``reads`` is left while its COMMIT is under way, since nobody needs to know how that ends.
+    """
 
-    def __init__(self, database: Database, tenant_id: TenantId, *, custom_plan: bool = False) -> None:
+    __slots__ = (
+        "_begin",
+        "_connection",
+        "_custom_plans",
+        "_database",
+        "_mark",
+        "_reads",
+        "_task",
+        "tenant_id",
+    )
+
+    def __init__(
+        self, database: Database, tenant_id: TenantId, *, custom_plan: bool = False, reads: bool = False
+    ) -> None:
         self.tenant_id = tenant_id
+        self._reads = reads
         self._database = database
         self._custom_plans = custom_plan
         self._begin = _begin(database, tenant_id, custom_plan=custom_plan)
@@ -197,10 +219,12 @@ class Transaction:
         del self._database.transactions[self._task]
         if self._mark is not None:
             self._mark.end()
-        if error is None:
-            await self._commit(connection)
-        else:
+        if error is not None:
             await self._roll_back(connection)
+        elif self._reads:
+            self._database.give_back_after(connection, connection.execute("COMMIT", timeout=_END_TIMEOUT))
+        else:
+            await self._commit(connection)
 
     @property
     def connection(self) -> asyncpg.Connection:
@@ -251,7 +275,7 @@ class Transaction:
         clean = False
         try:
             if not connection.is_closed():
-                await connection.execute("ROLLBACK", timeout=_ROLLBACK_TIMEOUT)
+                await connection.execute("ROLLBACK", timeout=_END_TIMEOUT)
                 clean = True
         except DRIVER_ERRORS:
             clean = False
@@ -260,7 +284,7 @@ class Transaction:
 
 
 _CUSTOM_PLANS: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
-_ROLLBACK_TIMEOUT: Final = 5.0
+_END_TIMEOUT: Final = 5.0
 
 
 def _begin(database: Database, tenant_id: TenantId, *, custom_plan: bool) -> str:

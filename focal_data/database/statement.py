@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Delete, Dialect, ForeignKeyConstraint, Index, Table
+from sqlalchemy import Delete, Dialect, ForeignKeyConstraint, Index, SelectBase, Table, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql import Executable, visitors
@@ -48,14 +48,18 @@ DIALECT: Final[Dialect] = asyncpg_dialect(  # type: ignore[no-untyped-call]
 class Statement:
     """SQL with ``$n`` for asyncpg, and how named values become its arguments."""
 
-    __slots__ = ("_defaults", "_parameters", "deletes", "sql", "tables")
+    __slots__ = ("_defaults", "_parameters", "deletes", "reads", "sql", "tables")
 
     def __init__(self, clause: Executable) -> None:
         compiled = clause.compile(dialect=DIALECT)  # type: ignore[attr-defined]
         assert isinstance(compiled, SQLCompiler)
         self.sql: str = compiled.string
         self.deletes = isinstance(clause, Delete)
-        self.tables = tuple(node for node in visitors.iterate(clause) if isinstance(node, Table))  # type: ignore[arg-type]
+        nodes = tuple(visitors.iterate(clause))  # type: ignore[arg-type]
+        self.tables = tuple(node for node in nodes if isinstance(node, Table))
+        self.reads = isinstance(clause, SelectBase) and not any(
+            isinstance(node, UpdateBase) for node in nodes
+        )
         names = tuple(compiled.positiontup or ())
         self._parameters = tuple((name, _encoder(compiled, name)) for name in names)
         self._defaults = {name: compiled.params[name] for name in names if not compiled.binds[name].required}
