@@ -1,12 +1,14 @@
-"""What a service holds: everything opened from settings. And what a request holds: every store, bound to one tenant."""
+"""What a service holds: everything, open. And what a request holds: every store, bound to one tenant."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 from uuid import UUID
 
 from focal_data.database.engine import Database
@@ -15,72 +17,65 @@ from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.embedded import EmbeddedEngines
 from focal_data.ids import NO_TENANT
+from focal_data.inmemory.database import InMemoryDatabase, InMemoryTenantScope
 from focal_data.migration import runner
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
 from focal_data.stores.session import SessionMaintenance, SessionStore
 from focal_data.tables import metadata
-from focal_data.unit_of_work import PostgresStores, UnitOfWork
+from focal_data.unit_of_work import (
+    InMemoryStores,
+    InMemoryUnitOfWork,
+    PostgresStores,
+    PostgresUnitOfWork,
+    Stores,
+    UnitOfWork,
+)
 
 T = TypeVar("T")
 
 
-class Tenant(PostgresStores):
+class Tenant(Stores):
     """Every store, bound to one tenant. Cheap: one per request; nothing below it can name another tenant.
 
-    Each call of a PostgreSQL store is one short transaction of its own.
+    Each call of a store is one short transaction of its own. Whatever keeps the data, it is used alike.
     """
 
-    def __init__(self, data: DataLayer, tenant_id: UUID) -> None:
-        self._data = data
-        self._tenant_scope = TenantScope(data.database, tenant_id)
-        super().__init__(self._tenant_scope)
-
-    @cached_property
+    @property
     def sessions(self) -> SessionStore:
-        """The live sessions, on Redis; they stand outside of transactions."""
-        data = self._data
-        return RedisSessionStore(data.redis, self.tenant_id, clock=data.database.clock)
+        """The live sessions; they stand outside of transactions."""
+        raise NotImplementedError
 
+    @abstractmethod
     def transaction(self) -> UnitOfWork:
-        """One commit over the PostgreSQL stores: ``async with tenant.transaction() as tx``. Never run again by itself."""
-        return UnitOfWork(self._tenant_scope.transaction())
+        """One commit over the stores but ``sessions``: ``async with tenant.transaction() as tx``. Never run again by itself."""
 
+    @abstractmethod
     async def in_transaction(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
         """``work(tx)`` in a transaction, from the start again after a deadlock or a serialization failure.
 
         Raises ``RetryableError`` when that goes on; then nothing was written.
         """
 
-        async def run(transaction: Transaction) -> T:
-            return await work(UnitOfWork(transaction))
 
-        return await self._tenant_scope.run(run)
+class DataLayer(ABC):
+    """Everything that a service keeps, open. Made by ``DataLayer.open()``, ``.embedded()`` or ``.in_memory()``."""
 
-
-class DataLayer:
-    """PostgreSQL and Redis, open. Made by ``DataLayer.open()`` or ``DataLayer.embedded()``."""
-
-    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
-        self.settings = settings
-        self.database = Database(settings, clock=clock)
-        self.redis = RedisClient(settings)
-
+    @abstractmethod
     def tenant(self, tenant_id: UUID) -> Tenant:
         """Every store, bound to this tenant. ``UsageError`` for the nil UUID, and for what is no UUID."""
-        return Tenant(self, tenant_id)
 
     @property
     def session_maintenance(self) -> SessionMaintenance:
         """Cleaning up and checking the live sessions of all tenants."""
-        return RedisSessionMaintenance(self.redis, clock=self.database.clock)
+        raise NotImplementedError
 
     @classmethod
     @asynccontextmanager
     async def open(
         cls, settings: Settings | None = None, *, clock: Clock = utc_now
-    ) -> AsyncIterator[DataLayer]:
+    ) -> AsyncIterator[PostgresDataLayer]:
         """PostgreSQL and Redis from ``settings`` (read from the environment when left out), until the block ends.
 
         Never migrates. Raises ``SettingsError`` for a missing or wrong variable, ``StoreConnectionError``, ``AccessError`` for
@@ -88,7 +83,7 @@ class DataLayer:
         """
         settings = settings or Settings.load()
         settings.service_url(), settings.sessions_url()  # a missing one is told before anything is touched
-        data = cls(settings, clock=clock)
+        data = PostgresDataLayer(settings, clock=clock)
         try:
             await data.check()
             yield data
@@ -99,7 +94,7 @@ class DataLayer:
     @asynccontextmanager
     async def embedded(
         cls, data_dir: Path | str | None = None, *, clock: Clock = utc_now
-    ) -> AsyncIterator[DataLayer]:
+    ) -> AsyncIterator[PostgresDataLayer]:
         """Engines of its own, started and migrated to head: for demos, notebooks and tests. Needs the extra ``embedded``.
 
         Everything is kept in ``data_dir``, and gone at the end without one. Raises ``UsageError`` when the extra is missing.
@@ -110,6 +105,53 @@ class DataLayer:
             settings = Settings.of(**urls)  # the environment is about other engines
             await runner.upgrade(settings)
             yield await stack.enter_async_context(cls.open(settings, clock=clock))
+
+    @classmethod
+    def in_memory(cls, *, clock: Clock = utc_now) -> InMemoryDataLayer:
+        """Everything in the memory of this process, gone with it. Needs no settings and no server.
+
+        It keeps every promise, transactions included. There is nothing to close; ``async with`` around it is allowed.
+        """
+        return InMemoryDataLayer(clock=clock)
+
+
+class PostgresTenant(PostgresStores, Tenant):
+    """A tenant of PostgreSQL and Redis."""
+
+    def __init__(self, data: PostgresDataLayer, tenant_id: UUID) -> None:
+        self._data = data
+        self._tenant_scope = TenantScope(data.database, tenant_id)
+        super().__init__(self._tenant_scope)
+
+    @cached_property
+    def sessions(self) -> SessionStore:
+        data = self._data
+        return RedisSessionStore(data.redis, self.tenant_id, clock=data.database.clock)
+
+    def transaction(self) -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(self._tenant_scope.transaction())
+
+    async def in_transaction(self, work: Callable[[PostgresUnitOfWork], Awaitable[T]]) -> T:
+        async def run(transaction: Transaction) -> T:
+            return await work(PostgresUnitOfWork(transaction))
+
+        return await self._tenant_scope.run(run)
+
+
+class PostgresDataLayer(DataLayer):
+    """PostgreSQL and Redis, open."""
+
+    def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
+        self.settings = settings
+        self.database = Database(settings, clock=clock)
+        self.redis = RedisClient(settings)
+
+    def tenant(self, tenant_id: UUID) -> PostgresTenant:
+        return PostgresTenant(self, tenant_id)
+
+    @property
+    def session_maintenance(self) -> SessionMaintenance:
+        return RedisSessionMaintenance(self.redis, clock=self.database.clock)
 
     async def check(self) -> None:
         """Ask both servers who they are. Raises as ``open`` does."""
@@ -123,3 +165,36 @@ class DataLayer:
         """Close every connection."""
         await self.redis.close()
         await self.database.close()
+
+
+class InMemoryTenant(InMemoryStores, Tenant):
+    """A tenant kept in memory."""
+
+    def __init__(self, data: InMemoryDataLayer, tenant_id: UUID) -> None:
+        self._tenant_scope = InMemoryTenantScope(data.database, tenant_id)
+        super().__init__(self._tenant_scope)
+
+    def transaction(self) -> InMemoryUnitOfWork:
+        return InMemoryUnitOfWork(self._tenant_scope.transaction())
+
+    async def in_transaction(self, work: Callable[[InMemoryUnitOfWork], Awaitable[T]]) -> T:
+        async with self.transaction() as tx:  # writers take turns: there is nothing to run again
+            return await work(tx)
+
+
+class InMemoryDataLayer(DataLayer):
+    """The memory of this process."""
+
+    def __init__(self, *, clock: Clock = utc_now) -> None:
+        self.database = InMemoryDatabase(clock=clock)
+
+    def tenant(self, tenant_id: UUID) -> InMemoryTenant:
+        return InMemoryTenant(self, tenant_id)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """There is nothing to close."""

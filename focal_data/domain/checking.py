@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Final, TypeVar
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from focal_data.errors import InvalidDataError
 from focal_data.ids import NO_TENANT, TenantId
 
 E = TypeVar("E", bound=ValueObject)
+M = TypeVar("M", bound=StrEnum)
 
 EMBEDDING: Final = "embedding"
 
@@ -59,3 +61,50 @@ def _at_stored_precision(entity: E) -> E:
         return entity.model_copy(update={EMBEDDING: embedding.rounded()})
     except ValueError as error:
         raise InvalidDataError(EMBEDDING, str(error)) from None
+
+
+def checked_uuid(field: str, value: UUID) -> UUID:
+    """``value`` if it is a ``uuid.UUID``; otherwise ``InvalidDataError(field)``."""
+    if not isinstance(value, UUID):
+        raise InvalidDataError(field, "must be a uuid.UUID")
+    return value
+
+
+def checked_text(field: str, value: str) -> str:
+    """``value`` if it is text that can be kept; otherwise ``InvalidDataError(field)``."""
+    if not isinstance(value, str):
+        raise InvalidDataError(field, "must be text")
+    if "\x00" in value or _has_lone_surrogate(value):
+        raise InvalidDataError(field, "must not contain NUL or a lone surrogate")
+    return value
+
+
+def checked_member(field: str, value: M, kind: type[M]) -> M:
+    """``value`` if it is a member of the enumeration ``kind``, or the text of one; otherwise ``InvalidDataError(field)``."""
+    if isinstance(value, str):
+        try:
+            return kind(value)
+        except ValueError:
+            pass
+    raise InvalidDataError(field, f"must be a {kind.__name__}")
+
+
+def checked_filters(filters: E | None, kind: type[E]) -> E:
+    """A validated copy of ``filters``, or the default ones. ``InvalidDataError("filters")`` for another kind."""
+    if filters is None:
+        return kind()
+    if not isinstance(filters, kind):
+        raise InvalidDataError("filters", f"must be a {kind.__name__}")
+    try:
+        return copied(filters)
+    except InvalidDataError as error:
+        failure = InvalidDataError(f"filters.{error.field}", error.reason)
+    raise failure
+
+
+def _has_lone_surrogate(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

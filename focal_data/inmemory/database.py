@@ -105,7 +105,7 @@ class HasInMemoryScope(Protocol):
     """A tenant or a unit of work over memory: what carries a scope for the repositories made from it."""
 
     @property
-    def scope(self) -> InMemoryScope: ...
+    def memory_scope(self) -> InMemoryScope: ...
 
 
 class InMemoryDatabase:

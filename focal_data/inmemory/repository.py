@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
@@ -81,7 +82,7 @@ class InMemoryRepository(Generic[E]):
             cls.kinds[cls.kind] = cls
 
     def __init__(self, source: HasInMemoryScope | InMemoryScope) -> None:
-        self._scope: InMemoryScope = source.scope if hasattr(source, "scope") else source
+        self._scope: InMemoryScope = source.memory_scope if hasattr(source, "memory_scope") else source
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -153,6 +154,10 @@ class InMemoryRepository(Generic[E]):
         found = (e for e in tables.rows(self.kind).values() if include_deleted or alive(e))
         return sorted(filter(condition, found), key=lambda entity: entity.id)
 
+    def first(self, condition: Callable[[E], bool]) -> E | None:
+        """A copy of the first that meets ``condition``, to be given away, or ``None``."""
+        return self.given(next(iter(self.those(self._scope.tables(), condition)), None))
+
     def given(self, found: E | None) -> E | None:
         """A copy of what was found, to be given away."""
         return None if found is None else copied(found)
@@ -193,21 +198,21 @@ class InMemoryRepository(Generic[E]):
         stamps = kept | {"revision": current.revision + 1, "updated_at": self._scope.now()} | stamps
         return self.put(tables, self.stamped(entity, **stamps))
 
-    def mark(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
-        """Mark the one with this id as deleted; whether there was one."""
-        current: Any = self.find(tables, id)
+    def mark(self, tables: Tables, id: UUID, *, at: datetime | None = None) -> bool:  # noqa: A002
+        """Mark the one with this id as deleted, ``at`` a time or now; whether there was one."""
+        current = self.find(tables, id)
         if current is None:
             return False
-        self.change(tables, current, deleted_at=self._scope.now())
+        now = at or self._scope.now()
+        self._remark(tables, current, deleted_at=now, updated_at=now)
         return True
 
     def unmark(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
         """Take the mark of deletion away; whether there was one."""
-        current: Any = self.find(tables, id, include_deleted=True)
+        current = self.find(tables, id, include_deleted=True)
         if current is None or alive(current):
             return False
-        stamps = {"deleted_at": None, "revision": current.revision + 1, "updated_at": self._scope.now()}
-        self.put(tables, self.stamped(current, **stamps))
+        self._remark(tables, current, deleted_at=None, updated_at=self._scope.now())
         return True
 
     def remove(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
@@ -243,6 +248,9 @@ class InMemoryRepository(Generic[E]):
         return entity.model_copy(update={name: value for name, value in stamps.items() if name in fields})
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _remark(self, tables: Tables, current: Any, **stamps: datetime | None) -> None:
+        self.put(tables, self.stamped(current, **stamps, revision=current.revision + 1))
 
     def _claim(self, tables: Tables, unique: Unique, old: E | None, entity: E) -> None:
         key = unique.key(entity)

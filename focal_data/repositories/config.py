@@ -14,9 +14,7 @@ from focal_data.database.scope import HasScope, Scope
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Scored
 from focal_data.domain.config import (
-    Agent,
     MigrationPlan,
-    MigrationPlanStatus,
     Rule,
     Scenario,
     ScenarioArchive,
@@ -24,7 +22,6 @@ from focal_data.domain.config import (
     ToolActivation,
     Variable,
 )
-from focal_data.domain.config import Scope as AppliesTo
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
 from focal_data.repositories import vector
@@ -32,7 +29,7 @@ from focal_data.repositories.agents import AgentPartRepository, AgentRepository,
 from focal_data.repositories.base import TenantRepository
 from focal_data.repositories.filtering import chosen, given
 from focal_data.stores.base import checked_limit
-from focal_data.stores.config import ConfigStore
+from focal_data.stores.config_composed import ComposedConfigStore
 from focal_data.tables.config import (
     MigrationPlanTable,
     RuleTable,
@@ -248,7 +245,7 @@ class MigrationPlanRepository(TenantRepository[MigrationPlanTable, MigrationPlan
         return Statement(rows.order_by(cls.c.id.desc()).limit(bindparam("limit")))
 
 
-class PostgresConfigStore(ConfigStore):
+class PostgresConfigStore(ComposedConfigStore):
     """The config store in PostgreSQL."""
 
     def __init__(self, source: HasScope | Scope) -> None:
@@ -260,184 +257,3 @@ class PostgresConfigStore(ConfigStore):
         self._variables = VariableRepository(source)
         self._tools = ToolActivationRepository(source)
         self._plans = MigrationPlanRepository(source)
-
-    async def get_agent(self, agent_id: UUID, *, include_deleted: bool = False) -> Agent | None:
-        return await self._agents.get(agent_id, include_deleted=include_deleted)
-
-    async def get_agents(
-        self,
-        enabled_only: bool = False,
-        limit: int = 20,
-        offset: int = 0,
-        *,
-        include_deleted: bool = False,
-    ) -> tuple[list[Agent], int]:
-        return await self._agents.page(
-            enabled_only=enabled_only, limit=limit, offset=offset, include_deleted=include_deleted
-        )
-
-    async def save_agent(self, agent: Agent) -> Agent:
-        return await self._agents.save(agent)
-
-    async def delete_agent(self, agent_id: UUID) -> bool:
-        return await self._agents.delete(agent_id)
-
-    async def restore_agent(self, agent_id: UUID) -> Agent:
-        return await self._agents.restored(agent_id)
-
-    async def get_rule(self, rule_id: UUID, *, include_deleted: bool = False) -> Rule | None:
-        return await self._rules.get(rule_id, include_deleted=include_deleted)
-
-    async def get_rules(
-        self,
-        agent_id: UUID,
-        scope: AppliesTo | None = None,
-        scope_id: UUID | None = None,
-        enabled_only: bool = True,
-        *,
-        include_deleted: bool = False,
-    ) -> list[Rule]:
-        where = _asked(agent_id=agent_id, scope=scope, scope_id=scope_id)
-        return await self._rules.of_agent(where, enabled_only=enabled_only, include_deleted=include_deleted)
-
-    async def save_rule(self, rule: Rule) -> Rule:
-        return await self._rules.save(rule)
-
-    async def delete_rule(self, rule_id: UUID) -> bool:
-        return await self._rules.delete(rule_id)
-
-    async def restore_rule(self, rule_id: UUID) -> Rule:
-        return await self._rules.restored(rule_id)
-
-    async def vector_search_rules(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: RuleFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Rule]]:
-        return await self._rules.nearest(
-            agent_id, query, filters or RuleFilter(), limit=limit, min_score=min_score
-        )
-
-    async def get_scenario(self, scenario_id: UUID, *, include_deleted: bool = False) -> Scenario | None:
-        return await self._scenarios.get(scenario_id, include_deleted=include_deleted)
-
-    async def get_scenarios(
-        self, agent_id: UUID, enabled_only: bool = True, *, include_deleted: bool = False
-    ) -> list[Scenario]:
-        return await self._scenarios.of_agent(
-            agent_id, enabled_only=enabled_only, include_deleted=include_deleted
-        )
-
-    async def save_scenario(self, scenario: Scenario) -> Scenario:
-        return await self._scenarios.save(scenario)
-
-    async def delete_scenario(self, scenario_id: UUID) -> bool:
-        return await self._scenarios.delete(scenario_id)
-
-    async def restore_scenario(self, scenario_id: UUID) -> Scenario:
-        return await self._scenarios.restored(scenario_id)
-
-    async def vector_search_scenarios(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: ScenarioFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Scenario]]:
-        return await self._scenarios.nearest(
-            agent_id, query, filters or ScenarioFilter(), limit=limit, min_score=min_score
-        )
-
-    async def archive_scenario_version(self, scenario: Scenario) -> ScenarioArchive:
-        return await self._archives.of(scenario)
-
-    async def get_archived_scenario(self, scenario_id: UUID, version: int) -> Scenario | None:
-        archive = await self._archives.of_version(scenario_id, version)
-        return None if archive is None else archive.scenario
-
-    async def get_template(self, template_id: UUID, *, include_deleted: bool = False) -> Template | None:
-        return await self._templates.get(template_id, include_deleted=include_deleted)
-
-    async def get_templates(
-        self,
-        agent_id: UUID,
-        scope: AppliesTo | None = None,
-        scope_id: UUID | None = None,
-        *,
-        include_deleted: bool = False,
-    ) -> list[Template]:
-        where = _asked(agent_id=agent_id, scope=scope, scope_id=scope_id)
-        return await self._templates.of_agent(where, include_deleted=include_deleted)
-
-    async def save_template(self, template: Template) -> Template:
-        return await self._templates.save(template)
-
-    async def delete_template(self, template_id: UUID) -> bool:
-        return await self._templates.delete(template_id)
-
-    async def restore_template(self, template_id: UUID) -> Template:
-        return await self._templates.restored(template_id)
-
-    async def get_variable(self, variable_id: UUID, *, include_deleted: bool = False) -> Variable | None:
-        return await self._variables.get(variable_id, include_deleted=include_deleted)
-
-    async def get_variable_by_name(
-        self, agent_id: UUID, name: str, *, include_deleted: bool = False
-    ) -> Variable | None:
-        return await self._variables.by_name(agent_id, name, include_deleted=include_deleted)
-
-    async def get_variables(self, agent_id: UUID, *, include_deleted: bool = False) -> list[Variable]:
-        return await self._variables.of_agent(agent_id, include_deleted=include_deleted)
-
-    async def save_variable(self, variable: Variable) -> Variable:
-        return await self._variables.save(variable)
-
-    async def delete_variable(self, variable_id: UUID) -> bool:
-        return await self._variables.delete(variable_id)
-
-    async def restore_variable(self, variable_id: UUID) -> Variable:
-        return await self._variables.restored(variable_id)
-
-    async def get_tool_activation(self, agent_id: UUID, tool_id: str) -> ToolActivation | None:
-        return await self._tools.of_tool(agent_id, tool_id)
-
-    async def get_tool_activations(self, agent_id: UUID, enabled_only: bool = True) -> list[ToolActivation]:
-        return await self._tools.of_agent(agent_id, enabled_only=enabled_only)
-
-    async def save_tool_activation(self, activation: ToolActivation) -> ToolActivation:
-        return await self._tools.save(activation)
-
-    async def delete_tool_activation(self, agent_id: UUID, tool_id: str) -> bool:
-        return await self._tools.delete_tool(agent_id, tool_id)
-
-    async def get_migration_plan(self, plan_id: UUID) -> MigrationPlan | None:
-        return await self._plans.get(plan_id)
-
-    async def get_migration_plan_for_versions(
-        self, scenario_id: UUID, from_version: int, to_version: int
-    ) -> MigrationPlan | None:
-        return await self._plans.for_versions(scenario_id, from_version, to_version)
-
-    async def list_migration_plans(
-        self,
-        scenario_id: UUID | None = None,
-        status: MigrationPlanStatus | None = None,
-        limit: int = 50,
-    ) -> list[MigrationPlan]:
-        return await self._plans.newest(_asked(scenario_id=scenario_id, status=status), limit)
-
-    async def save_migration_plan(self, plan: MigrationPlan) -> MigrationPlan:
-        return await self._plans.save(plan)
-
-    async def delete_migration_plan(self, plan_id: UUID) -> bool:
-        return await self._plans.delete(plan_id)
-
-
-def _asked(**values: Any) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

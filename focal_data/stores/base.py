@@ -25,13 +25,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
 
+from pydantic import TypeAdapter, ValidationError
+
+from focal_data.domain.base import ExternalId, ValueObject
+from focal_data.domain.checking import checked_uuid
 from focal_data.errors import InvalidDataError
 
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 2**31 - 1
 MAX_DEPTH: Final = 10
+_GROUP_ID: Final[TypeAdapter[str]] = TypeAdapter(ExternalId)
 
 
 def checked_limit(limit: int) -> int:
@@ -49,11 +57,44 @@ def checked_depth(max_depth: int) -> int:
     return _checked("max_depth", max_depth, 1, MAX_DEPTH)
 
 
+def checked_integer(field: str, value: int) -> int:
+    """``value`` if it is an integer of 32 bits; otherwise ``InvalidDataError(field)``."""
+    return _checked(field, value, -(2**31), 2**31 - 1)
+
+
 def checked_min_score(min_score: float | None) -> float | None:
     """``min_score`` if it is −1 to 1, a cosine, or ``None``; otherwise ``InvalidDataError("min_score")``."""
     if min_score is not None and not (isinstance(min_score, int | float) and -1 <= min_score <= 1):  # NaN too
         raise InvalidDataError("min_score", "must be a number from -1 to 1")
     return min_score
+
+
+def checked_time(field: str, value: datetime | None) -> datetime | None:
+    """``value`` if it is a time with a zone, or ``None``; otherwise ``InvalidDataError(field)``."""
+    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
+        raise InvalidDataError(field, "must be a timezone-aware time")
+    return value
+
+
+def checked_ids(field: str, values: Iterable[UUID]) -> list[UUID]:
+    """``values`` if each is a UUID; otherwise ``InvalidDataError(field)``."""
+    return [checked_uuid(field, value) for value in checked_many(field, values)]
+
+
+def checked_many(field: str, values: Iterable[Any]) -> list[Any]:
+    """``values`` if they are several, and no text; otherwise ``InvalidDataError(field)``."""
+    if isinstance(values, str | bytes | ValueObject) or not isinstance(values, Iterable):
+        raise InvalidDataError(field, "must be a sequence")
+    return list(values)
+
+
+def checked_group(group_id: str) -> str:
+    """``group_id`` if it names a group; otherwise ``InvalidDataError("group_id")``."""
+    try:
+        return _GROUP_ID.validate_python(group_id)
+    except ValidationError:
+        failure = InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL")
+    raise failure  # out here, pydantic's error, which holds the value, is not its context
 
 
 def _checked(field: str, value: int, low: int, high: int) -> int:

@@ -29,7 +29,7 @@ def _lint(folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
 
 def _house(folder: Path, **sources: str) -> Path:
     """A package with a module for every floor that may not be left out, and ``sources`` (``__`` is a dot)."""
-    needed = dict.fromkeys(("domain", "stores", "telemetry", "settings", "ids", "errors"), "")
+    needed = dict.fromkeys((*DRIVERLESS, "telemetry", "settings", "ids", "errors"), "")
     for name, source in {**needed, **sources}.items():
         path = folder / "focal_data" / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from focal_data.data_layer import DataLayer
+from focal_data.data_layer import PostgresDataLayer
 from focal_data.database.scope import HasScope
 from focal_data.database.statement import Statement
 from focal_data.database.tenancy import tenant_tables
@@ -38,7 +38,7 @@ async def rows_of(owner: UUID, seen_by: HasScope) -> dict[str, int]:
     return {row["name"]: row["rows"] for row in rows}
 
 
-async def rows_without_tenant(data: DataLayer) -> int:
+async def rows_without_tenant(data: PostgresDataLayer) -> int:
     """How many rows of anybody's raw SQL shows to a connection that names no tenant."""
     connection = await data.database.lease()
     clean = False

@@ -8,7 +8,7 @@ from uuid import UUID
 from focal_data.cli.demo.counting import rows_of, rows_without_tenant
 from focal_data.cli.demo.facts import Isolation
 from focal_data.cli.demo.setup import Stage
-from focal_data.data_layer import DataLayer, Tenant
+from focal_data.data_layer import PostgresDataLayer, Tenant
 from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.session import Session
 
@@ -23,7 +23,7 @@ class HasTenant(Protocol):
     def tenant_id(self) -> UUID: ...
 
 
-async def look_across(data: DataLayer, owner: Stage, other: Tenant) -> Isolation:
+async def look_across(data: PostgresDataLayer, owner: Stage, other: Tenant) -> Isolation:
     """All that ``other`` sees of ``owner``, by every id that the owner knows; and, to compare, what the owner sees."""
     return Isolation(
         repository_rows=await _through_stores(owner, other),

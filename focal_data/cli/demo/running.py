@@ -23,7 +23,7 @@ from focal_data.cli.demo.records import BadLine
 from focal_data.cli.demo.setup import Stage, set_up
 from focal_data.cli.demo.transcripts import Checked, read
 from focal_data.cli.demo.turns import events
-from focal_data.data_layer import DataLayer
+from focal_data.data_layer import DataLayer, PostgresDataLayer
 from focal_data.database.scope import Transaction
 from focal_data.database.tenancy import identity
 from focal_data.errors import InvalidDataError
@@ -60,7 +60,7 @@ class Carried:
 class Run:
     """One run over some transcripts, which were checked."""
 
-    def __init__(self, data: DataLayer, model: EmbeddingProvider, watcher: Watcher) -> None:
+    def __init__(self, data: PostgresDataLayer, model: EmbeddingProvider, watcher: Watcher) -> None:
         self._data = data
         self._model = model
         self._watcher = watcher
@@ -142,7 +142,7 @@ def uses_settings(settings: Settings, data_dir: Path | None) -> bool:
 
 
 @asynccontextmanager
-async def engines(settings: Settings, data_dir: Path | None) -> AsyncIterator[DataLayer]:
+async def engines(settings: Settings, data_dir: Path | None) -> AsyncIterator[PostgresDataLayer]:
     """A data layer at head. Those that the settings name are migrated as their owner; without any, they are our own."""
     if uses_settings(settings, data_dir):
         await runner.upgrade(settings)
@@ -153,7 +153,7 @@ async def engines(settings: Settings, data_dir: Path | None) -> AsyncIterator[Da
             yield data
 
 
-async def _versions(data: DataLayer) -> dict[str, str]:
+async def _versions(data: PostgresDataLayer) -> dict[str, str]:
     async with Transaction(data.database, NO_TENANT) as tx:
         who = await identity(tx.connection)
     facts = await data.redis.info()

@@ -35,7 +35,7 @@ def a_rule(**changes: Any) -> Rule:
 CALLS: dict[str, tuple[str, Call]] = {
     "a name with NUL": ("name", lambda t: t.config.get_variable_by_name(ID, f"{SECRET}\0")),
     "a lone surrogate": ("name", lambda t: t.config.get_variable_by_name(ID, f"{SECRET}\ud800")),
-    "no id": ("id", lambda t: t.config.get_agent(SECRET)),  # type: ignore[arg-type]
+    "no id": ("agent_id", lambda t: t.config.get_agent(SECRET)),  # type: ignore[arg-type]
     "no scope": ("scope", lambda t: t.config.get_rules(ID, scope=[SECRET])),  # type: ignore[arg-type]
     "no status": ("status", lambda t: t.config.list_migration_plans(status=5)),  # type: ignore[arg-type]
     "no entity": ("entity", lambda t: t.config.save_agent(SECRET)),  # type: ignore[arg-type]
