@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Delete, Dialect, ForeignKeyConstraint, Index, SelectBase, Table, UpdateBase
+from sqlalchemy import Delete, Dialect, Index, SelectBase, Table, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql import Executable, visitors
@@ -101,12 +101,13 @@ class Statement:
                     return tuple(column.name for column in known.columns if column.name != "tenant_id")
         return ()
 
-    def referred_table(self, constraint: str) -> str | None:
-        """The table that a foreign key of the tables in this statement points to."""
+    def referred_entity(self, constraint: str) -> str | None:
+        """What a foreign key of the tables in this statement points to, by the name that errors speak of it."""
         for table in self.tables:
-            for known in table.constraints:
-                if known.name == constraint and isinstance(known, ForeignKeyConstraint):
-                    return known.elements[0].target_fullname.split(".")[0]
+            for known in table.foreign_key_constraints:
+                if known.name == constraint:
+                    parent = known.referred_table
+                    return str(parent.info.get("entity", parent.name))
         return None
 
 

@@ -143,9 +143,9 @@ def _duplicate(constraint: str, statement: Statement | None) -> FocalDataError:
 
 
 def _foreign_key(constraint: str, statement: Statement | None) -> FocalDataError:
-    if statement is None or statement.deletes or not (table := statement.referred_table(constraint)):
+    if statement is None or statement.deletes or not (entity := statement.referred_entity(constraint)):
         return InUseError(constraint)
-    return NotFoundError(table, f"{', '.join(statement.columns_of(constraint))} names none of this tenant's")
+    return NotFoundError(entity, f"{', '.join(statement.columns_of(constraint))} names none of this tenant's")
 
 
 def _check(constraint: str, statement: Statement | None) -> FocalDataError:

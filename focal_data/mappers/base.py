@@ -29,6 +29,7 @@ class Mapper(Generic[E]):
 
     def __init__(self, table: type[SQLModel], domain: type[E]) -> None:
         self.table: Table = table.__table__  # type: ignore[attr-defined]
+        self.table.info = {**self.table.info, "entity": domain.__name__}
         self.domain = domain
         self._embeds = EMBEDDING in domain.model_fields
         fields = {*domain.model_fields} | ({_MODEL, _DIMENSIONS} if self._embeds else set())

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import MetaData, SmallInteger
-from sqlalchemy.orm import declared_attr
+from sqlalchemy import MetaData, SmallInteger, Table, event
+from sqlalchemy.orm import Mapper, declared_attr
 from sqlmodel import Field, SQLModel
 
 from focal_data.tables.columns import HalfVector, utc
@@ -43,6 +43,14 @@ class TenantScopedTable(SQLModel):
         """``NoteTable`` → ``note``; tables that are read aloud in the plural name themselves."""
         name = cls.__name__.removesuffix("Table")
         return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+@event.listens_for(TenantScopedTable, "instrument_class", propagate=True)
+def _name_entity(mapper: Mapper[Any], table: type[TenantScopedTable]) -> None:
+    """Errors speak of the entity in a table, ``NoteTable`` of a Note; a repository that calls it otherwise is heard later."""
+    kept = mapper.local_table
+    assert isinstance(kept, Table)
+    kept.info = {"entity": table.__name__.removesuffix("Table"), **kept.info}
 
 
 class TenantTable(TenantScopedTable):

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from sqlalchemy import bindparam, select
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, bindparam, insert, select
 
 from focal_data.database.statement import Statement, json_text
+from focal_data.domain.config import Rule
 from focal_data.errors import InvalidDataError
+from focal_data.mappers.base import Mapper
+from focal_data.tables import metadata
 from focal_data.tables.config import RuleTable
+
+
+class Instruction(Rule):
+    """A rule by another name."""
+
 
 RULES = RuleTable.__table__  # type: ignore[attr-defined]
 
@@ -50,3 +58,29 @@ def test_a_parameter_that_is_left_out_is_a_programming_error() -> None:
     statement = Statement(select(RULES.c.id).where(RULES.c.scope == bindparam("scope")))
     with pytest.raises(KeyError, match="scope"):
         statement.arguments({})
+
+
+def test_every_missing_parent_is_named_by_its_class() -> None:
+    """Whatever table refers to it: errors speak of the domain, and not of tables."""
+    told = {
+        Statement(insert(table)).referred_entity(str(key.name))
+        for table in metadata.tables.values()
+        for key in table.foreign_key_constraints
+    }
+    assert {"Agent", "CustomerProfile", "Entity", "IdeationSession"} == told
+
+
+def test_a_repository_says_what_its_table_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the class of the table is not named after that of the domain."""
+    monkeypatch.setattr(RULES, "info", RULES.info)
+    Mapper(RuleTable, Instruction)
+    assert "Instruction" == RULES.info["entity"]
+
+
+def test_a_table_says_what_it_holds() -> None:
+    """To the foreign keys that point to it, by their names."""
+    probe = MetaData()
+    parent = Table("probe_parent", probe, Column("id", Integer, primary_key=True), info={"entity": "Parent"})
+    child = Table("probe_child", probe, Column("parent_id", ForeignKey(parent.c.id, name="fk_probe")))
+    assert "Parent" == Statement(insert(child)).referred_entity("fk_probe")
+    assert Statement(insert(child)).referred_entity("fk_other") is None
