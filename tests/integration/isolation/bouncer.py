@@ -71,7 +71,9 @@ def _free_port() -> int:
 def _wait(process: subprocess.Popen[bytes], port: int) -> None:
     for _ in range(100):
         if process.poll() is not None:
-            raise RuntimeError(f"pgbouncer ended: {(process.stderr.read() if process.stderr else b'').decode()}")
+            raise RuntimeError(
+                f"pgbouncer ended: {(process.stderr.read() if process.stderr else b'').decode()}"
+            )
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return

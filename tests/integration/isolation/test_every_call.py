@@ -1,0 +1,165 @@
+"""Every public call of every store and repository, tried by tenant B on what tenant A keeps.
+
+The calls are found by introspection, so that a new one without a case fails here. Each is tried by tenant A itself as well:
+a case that wouldn't show or change anything for A proves nothing about B.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from redis.asyncio import Redis
+
+from focal_data.data_layer import DataLayer, Tenant
+from focal_data.database.tenancy import promised
+from focal_data.domain.base import ValueObject
+from focal_data.errors import AccessError, InvalidDataError, StoreError, UsageError
+from focal_data.stores.audit import AuditStore
+from focal_data.stores.config import ConfigStore
+from focal_data.stores.memory import MemoryStore
+from focal_data.stores.profile import ProfileStore
+from focal_data.stores.session import SessionStore
+from focal_data.unit_of_work import UnitOfWork
+from tests.integration.isolation.attempts import attempts, calls_of, repositories, touches
+from tests.integration.isolation.conftest import keys_of, rows_of
+from tests.integration.isolation.world import World, populated
+
+Revisions = dict[type[ValueObject], int]
+Stores = Tenant | UnitOfWork
+Call = Callable[..., Any]
+Find = Callable[[Stores], Call]
+
+STORES = {"config": ConfigStore, "memory": MemoryStore, "audit": AuditStore, "profiles": ProfileStore}
+
+POSTGRES: dict[str, Find] = {
+    f"{store}.{call}": lambda stores, store=store, call=call: getattr(getattr(stores, store), call)  # type: ignore[misc]
+    for store, promise in STORES.items()
+    for call in calls_of(promise)
+} | {
+    f"{repository.__name__}.{call}": lambda stores, repository=repository, call=call: getattr(
+        repository(stores), call
+    )  # type: ignore[misc]
+    for repository in repositories()
+    for call in calls_of(repository)
+}
+
+SESSIONS = calls_of(SessionStore)
+
+
+def _for_nobody() -> set[str]:
+    """The inherited calls that a table has no column or no grant for."""
+    found = set()
+    for repository in repositories():
+        grants = promised(repository.table).grants
+        needs = {"update": "revision" in repository.c, "restore": "deleted_at" in repository.c}
+        needs |= dict.fromkeys(("delete", "purge"), "DELETE" in grants)
+        found |= {f"{repository.__name__}.{call}" for call, given in needs.items() if not given}
+    return found
+
+
+FOR_NOBODY = _for_nobody()
+
+
+class Undone(Exception):  # noqa: N818  (no error)
+    """Raised to roll a transaction back."""
+
+
+@pytest.mark.parametrize("call", POSTGRES)
+async def test_another_tenant_gets_and_changes_nothing(
+    call: str, data: DataLayer, world: World, revisions: Revisions, owner: asyncpg.Connection
+) -> None:
+    """Whatever the arguments, nothing of tenant A comes back, and all of its rows stay as they are."""
+    before = await rows_of(owner, world.tenant.tenant_id)
+    for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
+        result = await _tried(POSTGRES[call](data.tenant(uuid4())), arguments)
+        assert not touches(result, world), arguments
+    assert before == await rows_of(owner, world.tenant.tenant_id)
+
+
+@pytest.mark.parametrize("call", POSTGRES)
+async def test_another_tenants_transaction_gets_and_changes_nothing(
+    call: str, data: DataLayer, world: World, revisions: Revisions, owner: asyncpg.Connection
+) -> None:
+    """The same inside of a transaction that commits."""
+    before = await rows_of(owner, world.tenant.tenant_id)
+    for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
+        try:
+            async with data.tenant(uuid4()).transaction() as tx:
+                result = await _tried(POSTGRES[call](tx), arguments)
+        except (StoreError, UsageError):
+            continue
+        assert not touches(result, world), arguments
+    assert before == await rows_of(owner, world.tenant.tenant_id)
+
+
+@pytest.mark.parametrize("call", sorted(FOR_NOBODY))
+async def test_what_a_table_is_not_for_is_refused(call: str, world: World, revisions: Revisions) -> None:
+    """Whoever asks: by the repository, or by the database's grants."""
+    for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
+        with pytest.raises((InvalidDataError, UsageError, AccessError)):
+            await _called(POSTGRES[call](world.tenant), arguments)
+
+
+@pytest.mark.parametrize("call", sorted(POSTGRES.keys() - FOR_NOBODY))
+async def test_the_tenant_itself_does_get_or_change_something(
+    call: str, world: World, revisions: Revisions
+) -> None:
+    """At least one of the attempts would have been a breach; here they are the tenant's own, and undone."""
+    tenant = world.tenant
+    found = []
+    for arguments in attempts(POSTGRES[call](tenant), world, revisions):
+        try:
+            async with tenant.transaction() as tx:
+                before = await rows_of(tx.scope.connection, tenant.tenant_id)  # type: ignore[attr-defined]
+                result = await _called(POSTGRES[call](tx), arguments)
+                changed = before != await rows_of(tx.scope.connection, tenant.tenant_id)  # type: ignore[attr-defined]
+                found.append(changed or touches(result, world))
+                raise Undone
+        except (StoreError, UsageError, Undone):
+            continue
+    assert any(found)
+
+
+@pytest.mark.parametrize("call", SESSIONS)
+async def test_another_tenant_gets_and_changes_no_session(
+    call: str, data: DataLayer, world: World, revisions: Revisions, redis: Redis
+) -> None:
+    """Whatever the arguments, no session of tenant A comes back, and all of its keys stay as they are."""
+    before = await keys_of(redis, world.tenant.tenant_id)
+    for arguments in attempts(getattr(world.tenant.sessions, call), world, revisions):
+        result = await _tried(getattr(data.tenant(uuid4()).sessions, call), arguments)
+        assert not touches(result, world), arguments
+    assert before == await keys_of(redis, world.tenant.tenant_id)
+
+
+@pytest.mark.parametrize("call", SESSIONS)
+async def test_the_tenant_itself_does_get_or_change_a_session(
+    call: str, data: DataLayer, revisions: Revisions, redis: Redis
+) -> None:
+    """At least one of the attempts would have been a breach."""
+    world = await populated(data)
+    before = await keys_of(redis, world.tenant.tenant_id)
+    tried = getattr(world.tenant.sessions, call)
+    found = [
+        touches(await _tried(tried, arguments), world) for arguments in attempts(tried, world, revisions)
+    ]
+    assert any(found) or before != await keys_of(redis, world.tenant.tenant_id)
+
+
+async def _tried(call: Call, arguments: dict[str, Any]) -> object:
+    """The answer, or ``None`` where the store refused."""
+    try:
+        return await _called(call, arguments)
+    except (StoreError, UsageError):
+        return None
+
+
+async def _called(call: Call, arguments: dict[str, Any]) -> object:
+    if inspect.isasyncgenfunction(call):
+        return [item async for item in call(**arguments)]
+    return await call(**arguments)
