@@ -15,6 +15,9 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import AccessError
 from focal_data.ids import NO_TENANT, TenantId
 from focal_data.migration import runner
+from focal_data.operations import deletion, erasure
+from focal_data.operations.erasure import CustomerExport
+from focal_data.operations.ground import Ground, Receipt, stored_tables
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance
 from focal_data.settings import Settings
@@ -94,6 +97,38 @@ class TenantOperations:
     def tenant_id(self) -> TenantId:
         """The tenant that it is about."""
         return self.scope.tenant_id
+
+    async def erase_customer(self, profile_id: UUID, *, dry_run: bool = False) -> Receipt:
+        """Remove a person everywhere: the profile with everything merged into it, and all that names it or came of it.
+
+        ``profile_id`` may be an old one. Gone are channels, fields, assets, episodes, entities and relationships with their
+        histories, live sessions, and rows of one's own tables that name a profile (``customer_profile_id``, or a foreign key
+        to profiles). Audit rows keep ids, numbers and times, and lose their text; so do those of the person's sessions that
+        name nobody, and anonymous episodes go with them. Ideation stays.
+
+        Small transactions, one after the other: interrupted, it is repeated. ``dry_run`` counts and changes nothing. Raises
+        ``NotFoundError`` where nothing names that id, also when all was erased before, ``CorruptDataError`` for a live
+        session that can't be read, ``ConflictError`` when others go on writing, and ``UsageError`` for unknown tables.
+        """
+        return await erasure.erase_customer(await self._ground(), profile_id, dry_run=dry_run)
+
+    async def export_customer(self, profile_id: UUID) -> CustomerExport:
+        """Everything that ``erase_customer`` would remove, in memory at once. Raises as it does."""
+        return await erasure.export_customer(await self._ground(), profile_id)
+
+    async def delete_everything(self, *, dry_run: bool = False) -> Receipt:
+        """Remove the tenant: every row of every table, audit and ideation too, and every key on Redis.
+
+        Small transactions, one after the other: interrupted, it is repeated. A tenant that has nothing gives a receipt of
+        nothing. ``dry_run`` counts and changes nothing. Raises ``ConflictError`` when others go on writing, and
+        ``UsageError`` for unknown tables.
+        """
+        return await deletion.delete_everything(await self._ground(), dry_run=dry_run)
+
+    async def _ground(self) -> Ground:
+        operator = self._operator
+        tables = await stored_tables(operator.database, operator.settings.app_role)
+        return Ground(self.scope, operator.redis, tables)
 
 
 def as_owner(settings: Settings) -> Settings:

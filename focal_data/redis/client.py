@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final, Self, TypeAlias, cast
 
 from redis import exceptions as driver
@@ -20,6 +20,7 @@ from focal_data.telemetry import log_failure
 Reply: TypeAlias = "bytes | int | list[Reply] | None"
 
 _RETRIES: Final = 3
+_SCANNED_AT_ONCE: Final = b"1000"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2  # seconds
 _LOST: Final = (driver.ConnectionError, driver.TimeoutError, OSError, AttributeError)
 
@@ -63,6 +64,22 @@ class RedisClient:
         """What is stored under each of some keys, in their order."""
         return cast("list[bytes | None]", await self._command(b"MGET", *keys) if keys else [])
 
+    async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
+        """The names of all keys like ``pattern``, some at a time; a name may come twice. The server looks at every key."""
+        cursor = b"0"
+        while True:
+            reply = await self._command(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _SCANNED_AT_ONCE)
+            cursor, names = cast("tuple[bytes, list[bytes]]", reply)
+            if names:
+                yield names
+            if cursor == b"0":
+                return
+
+    async def unlink(self, keys: Sequence[bytes]) -> None:
+        """Remove these keys, of whatever type; one that is not there is none too many."""
+        if keys:
+            await self._command(b"UNLINK", *keys, effect=Effect.REPEATABLE)
+
     async def check(self) -> None:
         """Returns if the server answers, and raises otherwise."""
         await self._command(b"PING")
@@ -83,13 +100,13 @@ class RedisClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _command(self, name: bytes, *arguments: bytes) -> Reply:
+    async def _command(self, name: bytes, *arguments: bytes, effect: Effect = Effect.READ) -> Reply:
         request, fate = packed((name, *arguments)), _Fate()
         try:
             async with asyncio.timeout(self._seconds), self._turn:
-                return await self._asked(request, Effect.READ, fate)
+                return await self._asked(request, effect, fate)
         except DRIVER_ERRORS as error:
-            failure = self._failure(error, name.decode(), b"redis", Effect.READ, fate)
+            failure = self._failure(error, name.decode(), b"redis", effect, fate)
         raise failure
 
     async def _asked(self, request: bytes, effect: Effect, fate: _Fate) -> Reply:

@@ -67,6 +67,21 @@ def index(tenant: bytes, term: bytes) -> bytes:
     return b"focal:{%b:%b" % (tenant, term)
 
 
+def of_tenant(tenant: bytes) -> bytes:
+    """The pattern of every key that is one tenant's alone."""
+    return b"focal:{%b:*" % tenant
+
+
+def of_sessions(tenant: bytes) -> bytes:
+    """The pattern of both copies of every session of one tenant."""
+    return b"focal:{%b:%b}:[hc]" % (tenant, b"?" * 32)
+
+
+def session_in(copy: bytes) -> UUID:
+    """The session that a key of ``of_sessions`` is a copy of."""
+    return UUID(copy[-35:-3].decode())
+
+
 # A term is what a session is found by: the digest of it and a letter for its kind, as they end the index's name.
 
 

@@ -1,0 +1,196 @@
+"""Erasing a person: nothing of them is left, and nothing of anybody else is touched."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from focal_data.data_layer import DataLayer
+from focal_data.domain.config import Agent
+from focal_data.domain.memory import Entity
+from focal_data.errors import NotFoundError
+from focal_data.operations.operator import Operator
+from focal_data.settings import Settings
+from focal_data.tables import metadata
+from tests.integration.operations.world import (
+    SKELETON,
+    Customer,
+    World,
+    naming,
+    on_redis,
+    rows,
+    with_mark,
+)
+
+
+async def a_world(data: DataLayer) -> World:
+    """A tenant of this test alone, with an agent."""
+    tenant = data.tenant(uuid4())
+    agent = await tenant.config.save_agent(Agent(name="Ada"))
+    return World(tenant, agent.id)
+
+
+@pytest.fixture
+async def world(data: DataLayer) -> World:
+    return await a_world(data)
+
+
+def everything_about(customer: Customer) -> tuple[str, ...]:
+    return (customer.mark, *(session.hex for session in customer.sessions))
+
+
+async def nothing_is_left(settings: Settings, customer: Customer) -> None:
+    """Of their mark, in any row, key or value; nor of their sessions on Redis."""
+    assert {} == with_mark(await rows(settings), customer.mark)
+    assert {} == naming(on_redis(settings), *everything_about(customer))
+
+
+NOT_PERSONAL = {
+    ("turn_records", "token_usage"),  # numbers
+    ("turn_records", "hash_key_id"),
+    ("audit_events", "hash_key_id"),
+    ("audit_events", "event_type"),  # the application's own words
+}
+
+
+def marked_columns(table: str) -> set[str]:
+    """The columns of ``table`` in which a person's own words can be."""
+    columns = metadata.tables[table].c
+    texts = {c.name for c in columns if str(c.type).split("(")[0] in ("VARCHAR", "TEXT", "JSONB", "TSVECTOR")}
+    closed = {c.name for c in columns if hasattr(c.type, "enums")}
+    return {name for name in texts - closed if (table, name) not in NOT_PERSONAL}
+
+
+async def test_the_test_marks_every_column(world: World, focal_settings: Settings, op: Operator) -> None:
+    """A new column of text or JSON in a table of persons fails here until the world fills it."""
+    customer = await world.customer()
+    found = with_mark(await rows(focal_settings), customer.mark)
+    async with op.tenant(world.tenant.tenant_id).scope.transaction() as tx:
+        for table in found:
+            for column in marked_columns(table):
+                query = f'SELECT count(*) FROM "{table}" WHERE "{column}"::text LIKE $1'
+                assert 0 < await tx.connection.fetchval(query, f"%{customer.mark}%"), (table, column)
+    people = {
+        "customer_profiles",
+        *(t.name for t in metadata.tables.values() if "customer_profile_id" in t.c),
+    }
+    parts = {
+        "channel_identities",
+        "profile_fields",
+        "profile_assets",
+        "relationships",
+        "relationship_history",
+    }
+    assert people | parts == set(found)
+
+
+async def test_nothing_of_the_person_is_left(
+    world: World, data: DataLayer, focal_settings: Settings, op: Operator
+) -> None:
+    """And what is of another customer, or of another tenant's same customer, is as it was, byte for byte."""
+    bystander = await world.tenant.memory.add_entity(
+        Entity(agent_id=world.agent_id, name="b", entity_type="x")
+    )
+    customer, other = await world.customer(bystander.id), await world.customer(bystander.id)
+    elsewhere = await (await a_world(data)).customer()
+    before, live = await rows(focal_settings), on_redis(focal_settings)
+    await op.tenant(world.tenant.tenant_id).erase_customer(customer.profile)
+    await nothing_is_left(focal_settings, customer)
+    after, alive = await rows(focal_settings), on_redis(focal_settings)
+    for somebody in (other, elsewhere):
+        assert with_mark(before, somebody.mark) == with_mark(after, somebody.mark)
+        assert naming(live, *everything_about(somebody)) == naming(alive, *everything_about(somebody))
+    mine = with_mark(before, customer.mark)
+    for table in before:
+        kept = set(before[table]) - set(mine.get(table, ()))
+        assert kept <= set(after[table]), table
+        assert table in SKELETON or kept == set(after[table]), table
+
+
+async def test_an_audit_row_keeps_its_skeleton(world: World, op: Operator) -> None:
+    """Text goes, ids, numbers and times stay, and ``erased_at`` tells when."""
+    customer = await world.customer()
+    audit, session_id = world.tenant.audit, customer.sessions[0]
+    before = await audit.list_turns_by_session(session_id)
+    receipt = await op.tenant(world.tenant.tenant_id).erase_customer(customer.profile)
+    after = await audit.list_turns_by_session(session_id)
+    gone = {"user_message": "", "agent_response": None, "scenario_state": None, "context_extracted": None}
+    expected = [
+        turn.evolve(**gone, tool_calls=[], erased_at=erased.erased_at)
+        for turn, erased in zip(before, after, strict=True)
+    ]
+    assert expected == after
+    assert all(receipt.started_at <= turn.erased_at <= receipt.finished_at for turn in after)
+    events = await audit.list_events_by_session(session_id)
+    assert [({}, "said")] * 2 == [(event.event_data, event.event_type) for event in events]
+
+
+async def test_an_audit_row_keeps_its_chain_but_for_the_salt(world: World, op: Operator) -> None:
+    """What the chain is verified by is no text."""
+    customer = await world.customer()
+    tenant = op.tenant(world.tenant.tenant_id)
+    chain = "chain_id, chain_sequence, previous_hash, text_digest, hash, hash_key_id"
+    async with tenant.scope.transaction() as tx:
+        for table in sorted(SKELETON):
+            await tx.connection.execute(
+                f"UPDATE {table} SET chain_id = id, chain_sequence = 7, previous_hash = 'p', text_digest = 't',"
+                " hash = 'h', hash_key_id = 'k', salt = 's' WHERE tenant_id = $1",
+                world.tenant.tenant_id,
+            )
+    await tenant.erase_customer(customer.profile)
+    async with tenant.scope.transaction() as tx:
+        for table in sorted(SKELETON):
+            query = f"SELECT id, salt, {chain} FROM {table} WHERE tenant_id = $1"
+            for row in await tx.connection.fetch(query, world.tenant.tenant_id):
+                expected = (row["id"], None, row["id"], 7, b"p", b"t", b"h", "k")
+                assert expected == tuple(row)
+
+
+async def test_the_receipt_counts_by_kind(world: World, op: Operator) -> None:
+    """As the dry run told, which changed nothing; it holds nothing personal."""
+    customer = await world.customer()
+    tenant = op.tenant(world.tenant.tenant_id)
+    planned = await tenant.erase_customer(customer.profile, dry_run=True)
+    assert planned.counts == (await tenant.erase_customer(customer.profile, dry_run=True)).counts
+    done = await tenant.erase_customer(customer.profile)
+    expected = {
+        "audit_events": 15,
+        "channel_identities": 2,
+        "customer_profiles": 2,
+        "entities": 1,
+        "entity_history": 2,
+        "episodes": 3,
+        "profile_assets": 3,
+        "profile_fields": 3,
+        "relationship_history": 5,
+        "relationships": 1,
+        "sessions": 3,
+        "turn_records": 5,
+    }
+    assert (expected, expected) == (planned.counts, done.counts)
+    assert (True, False) == (planned.dry_run, done.dry_run)
+    assert tuple(sorted((customer.profile, customer.merged))) == done.profile_ids
+    assert customer.mark not in done.model_dump_json()
+
+
+async def test_an_old_id_erases_the_whole_person(
+    world: World, focal_settings: Settings, op: Operator
+) -> None:
+    """The profile that was merged away stands for the one it is part of."""
+    customer = await world.customer()
+    await op.tenant(world.tenant.tenant_id).erase_customer(customer.merged)
+    await nothing_is_left(focal_settings, customer)
+
+
+async def test_who_is_erased_is_not_found_again(world: World, op: Operator) -> None:
+    """Nor is who never was, nor another tenant's customer."""
+    customer = await world.customer()
+    tenant = op.tenant(world.tenant.tenant_id)
+    for stranger in (op.tenant(uuid4()), tenant):
+        with pytest.raises(NotFoundError, match="CustomerProfile"):
+            await stranger.erase_customer(customer.profile if stranger is not tenant else uuid4())
+    await tenant.erase_customer(customer.profile)
+    for again in (tenant.erase_customer, tenant.export_customer):
+        with pytest.raises(NotFoundError, match="CustomerProfile"):
+            await again(customer.profile)
