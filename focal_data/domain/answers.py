@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
+class CountMode(StrEnum):
+    """How things are counted: not at all, one by one, or as the database's statistics have it."""
+
+    NONE = "none"
+    EXACT = "exact"
+    ESTIMATED = "estimated"
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items in order, and the opaque cursor of the next page; ``None`` when there is no more."""
+    """Some items in order, and the opaque cursor of the next page; ``None`` when there is no more.
+
+    ``total`` is how many there are on all pages, where the call was asked to count them.
+    """
 
     items: list[T]
     next_cursor: str | None = None
+    total: int | None = None
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)

@@ -6,66 +6,31 @@ are built once per class: methods marked ``@classmethod @cache`` return them, ``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, ClassVar, Generic, NoReturn, TypeVar, get_args
+from typing import Any, ClassVar, NoReturn
 from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Table,
-    Update,
-    any_,
-    bindparam,
-    delete,
-    func,
-    select,
-    true,
-    update,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
-from sqlalchemy.sql.elements import CollectionAggregate
-from sqlalchemy.types import TypeEngine
-from sqlmodel import SQLModel
+from sqlalchemy import ColumnElement, Update, bindparam, delete, select, true, update
+from sqlalchemy.dialects.postgresql import Insert, insert
 
-from focal_data.database.scope import HasScope, Row, Scope
 from focal_data.database.statement import Statement
-from focal_data.domain.base import ValueObject
 from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
-from focal_data.mappers.base import Mapper
+from focal_data.repositories.ground import E, TableT, any_of
+from focal_data.repositories.listing import ListingRepository
 
-TableT = TypeVar("TableT", bound=SQLModel)
-E = TypeVar("E", bound=ValueObject)
+__all__ = ["E", "TableT", "TenantRepository", "any_of"]
 
 
-class TenantRepository(Generic[TableT, E]):
+class TenantRepository(ListingRepository[TableT, E]):
     """The rows of ``TableT`` that belong to one tenant, as objects of ``E``.
 
     Made from a tenant (each call is a transaction of its own) or from a unit of work (each call joins it). What the table has
     decides what it does: a ``revision`` column gives the optimistic lock, a ``deleted_at`` column the soft delete.
     """
 
-    mapper: ClassVar[Mapper[Any]]
-    table: ClassVar[Table]
-    c: ClassVar[ReadOnlyColumnCollection[str, Any]]
-    """The table's columns."""
     kept: ClassVar[tuple[str, ...]] = ("tenant_id", "id", "created_at", "deleted_at")
     """The columns that an update leaves as they are, whatever the entity says."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        for base in cls.__dict__.get("__orig_bases__", ()):
-            arguments = get_args(base)
-            if len(arguments) == 2 and not any(isinstance(argument, TypeVar) for argument in arguments):
-                cls.mapper = Mapper(*arguments)
-                cls.table = cls.mapper.table
-                cls.c = cls.table.c
-
-    def __init__(self, source: HasScope | Scope) -> None:
-        self._scope: Scope = source.scope if hasattr(source, "scope") else source
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -81,11 +46,6 @@ class TenantRepository(Generic[TableT, E]):
     async def exists(self, id: UUID, *, include_deleted: bool = False) -> bool:  # noqa: A002
         """Whether there is one with this id."""
         return await self._row(self._exists(include_deleted), {"id": id}) is not None
-
-    async def count(self, *, include_deleted: bool = False) -> int:
-        """How many there are, counted exactly."""
-        row = await self._row(self._count(include_deleted), {})
-        return int(row["count"]) if row is not None else 0
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -140,47 +100,6 @@ class TenantRepository(Generic[TableT, E]):
         """Remove for good, marked or not; whether there was one. Raises ``InUseError``."""
         return await self._execute(self._purge(), {"id": id}) > 0
 
-    # -- for repositories of one's own -----------------------------------------------------------------------------
-
-    @classmethod
-    def rows(cls, *conditions: ColumnElement[bool], include_deleted: bool = False) -> Select[Any]:
-        """The base of every read: this tenant's rows, the deleted ones left out unless asked for."""
-        return select(*cls.mapper.columns).where(*cls.scoped(include_deleted=include_deleted), *conditions)
-
-    @classmethod
-    def counted(cls, *conditions: ColumnElement[bool], include_deleted: bool = False) -> Select[Any]:
-        """How many rows there are under ``conditions``, as ``count``."""
-        scoped = cls.scoped(include_deleted=include_deleted)
-        return select(func.count().label("count")).select_from(cls.table).where(*scoped, *conditions)
-
-    @classmethod
-    def scoped(cls, *, include_deleted: bool = False) -> list[ColumnElement[bool]]:
-        """The conditions that every statement carries: the tenant, and not deleted."""
-        conditions: list[ColumnElement[bool]] = [cls.c.tenant_id == bindparam("tenant_id")]
-        if cls._soft() and not include_deleted:
-            conditions.append(cls.c.deleted_at.is_(None))
-        return conditions
-
-    async def one(self, statement: Statement, values: Mapping[str, Any]) -> E | None:
-        """The first row of ``statement`` as an object, or ``None``."""
-        row = await self._row(statement, values)
-        return None if row is None else self.mapper.from_row(row)
-
-    async def all(
-        self, statement: Statement, values: Mapping[str, Any], *, custom_plan: bool = False
-    ) -> list[E]:
-        """Every row of ``statement`` as an object, in its order."""
-        rows = await self.raw(statement, values, custom_plan=custom_plan)
-        return self.mapper.from_rows(rows)
-
-    async def raw(
-        self, statement: Statement, values: Mapping[str, Any], *, custom_plan: bool = False
-    ) -> list[Row]:
-        """Every row of ``statement`` as it is: for answers that carry more than the entity."""
-        return await self._scope.fetch(
-            statement, {**values, "tenant_id": self._scope.tenant_id}, custom_plan=custom_plan
-        )
-
     # -- statements, built once per class --------------------------------------------------------------------------
 
     @classmethod
@@ -198,11 +117,6 @@ class TenantRepository(Generic[TableT, E]):
     def _exists(cls, include_deleted: bool) -> Statement:
         conditions = cls.scoped(include_deleted=include_deleted)
         return Statement(select(cls.c.id).where(*conditions, cls.c.id == bindparam("id")))
-
-    @classmethod
-    @cache
-    def _count(cls, include_deleted: bool) -> Statement:
-        return Statement(cls.counted(include_deleted=include_deleted))
 
     @classmethod
     @cache
@@ -260,10 +174,6 @@ class TenantRepository(Generic[TableT, E]):
     def _key(cls) -> Sequence[ColumnElement[bool]]:
         return (cls.c.tenant_id == bindparam("tenant_id"), cls.c.id == bindparam("id"))
 
-    @classmethod
-    def _soft(cls) -> bool:
-        return "deleted_at" in cls.c
-
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _new(self, entity: E) -> E:
@@ -294,12 +204,6 @@ class TenantRepository(Generic[TableT, E]):
     def _values(self, entity: E) -> dict[str, Any]:
         return self.mapper.to_row(entity)
 
-    async def _row(self, statement: Statement, values: Mapping[str, Any]) -> Row | None:
-        return await self._scope.fetch_row(statement, {**values, "tenant_id": self._scope.tenant_id})
-
-    async def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
-        return await self._scope.execute(statement, {**values, "tenant_id": self._scope.tenant_id})
-
     async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
         """Why an update met no row: it is gone, or it has another revision by now."""
         current = await self._row(self._revision(), {"id": id})
@@ -312,8 +216,3 @@ class TenantRepository(Generic[TableT, E]):
     @cache
     def _revision(cls) -> Statement:
         return Statement(select(cls.c.revision).where(*cls.scoped(), cls.c.id == bindparam("id")))
-
-
-def any_of(name: str, item: TypeEngine[Any] | None = None) -> CollectionAggregate[Any]:
-    """``= ANY(…)`` over an array bound as ``name``: one statement for lists of every length. UUIDs unless ``item`` says."""
-    return any_(bindparam(name, type_=ARRAY(item or PG_UUID())))

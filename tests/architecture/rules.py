@@ -285,7 +285,11 @@ RULES: Final = (
         transactions_elsewhere,
         exceptions=("database/scope.py", "migration/environment.py", "migration/runner.py", "operations/"),
     ),
-    Rule("tenantless-repository", tenantless_repositories, exceptions=("repositories/base.py",)),
+    Rule(
+        "tenantless-repository",
+        tenantless_repositories,
+        exceptions=("repositories/ground.py", "inmemory/repository.py"),
+    ),
     Rule(
         "unscoped-statement",
         unscoped_statements,
