@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from uuid import UUID
 
 import orjson
-from sqlalchemy import Delete, Dialect, Index, SelectBase, Table, UpdateBase
+from sqlalchemy import ARRAY, Delete, Dialect, Index, SelectBase, Table, UpdateBase
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.schema import ColumnCollectionConstraint
 from sqlalchemy.sql import Executable, visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from focal_data.errors import InvalidDataError
 
@@ -86,7 +88,7 @@ class Statement:
             try:
                 _ = encode is not None and encode(value)
             except _UNFIT:
-                return InvalidDataError(name, "is not what the column takes")
+                return InvalidDataError(name, _REASONS.get(encode, "is not what the column takes"))
         raise AssertionError("every value was taken the second time")
 
     def parameter(self, position: int) -> str:
@@ -112,4 +114,49 @@ class Statement:
 
 
 def _encoder(compiled: SQLCompiler, name: str) -> Encoder | None:
-    return compiled.binds[name].type.dialect_impl(DIALECT).bind_processor(DIALECT)
+    kind = compiled.binds[name].type
+    encode = kind.dialect_impl(DIALECT).bind_processor(DIALECT)
+    if isinstance(kind, ARRAY):
+        return _each(encode, _checker(kind.item_type))
+    return encode or _checker(kind)
+
+
+def _checker(kind: TypeEngine[Any]) -> Encoder | None:
+    """The driver takes text for an id and bytes for text, and leaves a NUL to the server, which ends the transaction."""
+    plain = kind.impl_instance if isinstance(kind, TypeDecorator) else kind
+    try:
+        return _CHECKERS.get(plain.python_type)
+    except NotImplementedError:  # nobody knows what it is
+        return None
+
+
+def _uuid(value: object) -> object:
+    if value is None or isinstance(value, UUID):
+        return value
+    raise TypeError
+
+
+def _text(value: object) -> object:
+    if value is None or (isinstance(value, str) and "\0" not in value):
+        return value
+    raise TypeError
+
+
+def _each(encode: Encoder | None, check: Encoder | None) -> Encoder | None:
+    if check is None:
+        return encode
+
+    def encoded(value: Any) -> Any:
+        if isinstance(value, str | bytes):
+            raise TypeError
+        items = None if value is None else [check(item) for item in value]
+        return encode(items) if encode is not None else items
+
+    return encoded
+
+
+_CHECKERS: Final[dict[type, Encoder]] = {UUID: _uuid, str: _text}
+_REASONS: Final[dict[Encoder | None, str]] = {
+    _uuid: "must be a uuid.UUID",
+    _text: "must be text without NUL",
+}

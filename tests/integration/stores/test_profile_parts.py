@@ -363,8 +363,10 @@ async def test_how_often_a_call_travels(focal_settings: Settings) -> None:
         for _, call in calls.values():
             await call()  # prepares its statements
         for name, (expected, call) in calls.items():
+            await database.settled()
             before = wire.round_trips
             await call()
+            await database.settled()
             assert (name, expected) == (name, wire.round_trips - before)
         await database.close()
 

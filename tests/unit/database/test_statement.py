@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import orjson
 import pytest
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, bindparam, insert, select
+from sqlalchemy import ARRAY, Column, ForeignKey, Integer, MetaData, Table, any_, bindparam, insert, select
 
 from focal_data.database.statement import Statement, json_text
 from focal_data.domain.config import Rule
@@ -51,6 +51,28 @@ def test_a_value_that_its_column_can_not_take_is_named(value: object) -> None:
         statement.arguments({"scope": value})
     assert "scope" == caught.value.field
     assert caught.value.__context__ is None
+
+
+REFUSED = {
+    "id": ["b2f1", "0190a0e0-0000-7000-8000-000000000000", 5, b"0123456789abcdef"],
+    "name": ["Ada\0", 5, b"Ada"],
+    "ids": [["b2f1"], "b2f1", 5, [None, 5]],
+    "names": [["Ada\0"], "Ada", [5]],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in REFUSED for value in REFUSED[name]])
+def test_what_the_driver_or_the_server_would_take_otherwise(name: str, value: object) -> None:
+    """An id is a UUID and no text, text is no bytes, and a NUL would end the transaction it is sent in."""
+    c = RULES.c
+    query = select(c.id).where(c.id == bindparam("id"), c.name == bindparam("name"))
+    ids, names = bindparam("ids", type_=ARRAY(c.id.type)), bindparam("names", type_=ARRAY(c.name.type))
+    statement = Statement(query.where(c.id == any_(ids), c.name == any_(names)))
+    values = {"id": c.id.type.python_type(int=1), "name": "Ada", "ids": [], "names": ["Ada"]}
+    assert statement.arguments(values)
+    with pytest.raises(InvalidDataError) as caught:
+        statement.arguments({**values, name: value})
+    assert name == caught.value.field
 
 
 def test_a_parameter_that_is_left_out_is_a_programming_error() -> None:
