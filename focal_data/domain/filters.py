@@ -6,6 +6,8 @@ an empty one is none of them, and nothing matches. A range of times holds its st
 
 from __future__ import annotations
 
+from collections.abc import Container
+from datetime import datetime
 from typing import Self
 from uuid import UUID
 
@@ -14,7 +16,17 @@ from pydantic_core import PydanticCustomError
 
 from focal_data.domain.base import ExternalId, Fraction, Name, UtcDatetime, ValueObject
 from focal_data.domain.config import Scope
-from focal_data.domain.memory import ContentType, EntityName, EpisodeSource, Language, TypeName
+from focal_data.domain.memory import (
+    ContentType,
+    Entity,
+    EntityName,
+    Episode,
+    EpisodeSource,
+    Language,
+    Relationship,
+    TypeName,
+)
+from focal_data.domain.validity import valid_at
 
 
 class RuleFilter(ValueObject):
@@ -52,6 +64,22 @@ class EpisodeFilter(ValueObject):
             raise PydanticCustomError("range", "occurred_from must not be after occurred_to")
         return self
 
+    def matches(self, episode: Episode) -> bool:
+        """Whether all that is asked for holds."""
+        return (
+            _same(self.agent_id, episode.agent_id)
+            and _same(self.customer_profile_id, episode.customer_profile_id)
+            and _same(self.group_id, episode.group_id)
+            and _same(self.session_id, episode.session_id)
+            and _among(self.content_types, episode.content_type)
+            and _among(self.sources, episode.source)
+            and _among(self.languages, episode.language)
+            and (self.occurred_from is None or self.occurred_from <= episode.occurred_at)
+            and (self.occurred_to is None or episode.occurred_at < self.occurred_to)
+            and (self.min_importance is None or self.min_importance <= episode.importance)
+            and _valid(self.as_of, episode)
+        )
+
 
 class EntityFilter(ValueObject):
     """Which entities.
@@ -68,6 +96,17 @@ class EntityFilter(ValueObject):
     as_of: UtcDatetime | None = None
     known_at: UtcDatetime | None = None
 
+    def matches(self, entity: Entity) -> bool:
+        """Whether all that is asked for holds of this version, whenever it was known."""
+        return (
+            _same(self.agent_id, entity.agent_id)
+            and _same(self.customer_profile_id, entity.customer_profile_id)
+            and _same(self.group_id, entity.group_id)
+            and _among(self.entity_types, entity.entity_type)
+            and _same(self.canonical_name, entity.canonical_name)
+            and _valid(self.as_of, entity)
+        )
+
 
 class RelationshipFilter(ValueObject):
     """Which relationships; ``as_of`` and ``known_at`` mean what they do in ``EntityFilter``."""
@@ -78,3 +117,25 @@ class RelationshipFilter(ValueObject):
     group_id: ExternalId | None = None
     as_of: UtcDatetime | None = None
     known_at: UtcDatetime | None = None
+
+    def matches(self, relationship: Relationship) -> bool:
+        """Whether all that is asked for holds of this version, whenever it was known."""
+        return (
+            _same(self.from_entity_id, relationship.from_entity_id)
+            and _same(self.to_entity_id, relationship.to_entity_id)
+            and _among(self.relation_types, relationship.relation_type)
+            and _same(self.group_id, relationship.group_id)
+            and _valid(self.as_of, relationship)
+        )
+
+
+def _same(asked: object, value: object) -> bool:
+    return asked is None or asked == value
+
+
+def _among(asked: Container[object] | None, value: object) -> bool:
+    return asked is None or value in asked
+
+
+def _valid(asked: datetime | None, thing: Episode | Entity | Relationship) -> bool:
+    return asked is None or valid_at(thing.valid_from, thing.valid_to, asked)

@@ -1,21 +1,12 @@
-"""Reciprocal-rank fusion of two searches: Cormack, Clarke and Büttcher, SIGIR 2009."""
+"""Reciprocal-rank fusion of two searches in one statement; see ``domain/fusion.py``."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Float, Select, bindparam, cast, func, literal, select
 
-SMOOTHING: Final = 60
-"""The constant k of the paper: a hit counts 1 / (k + its rank), in each leg that has it."""
-
-
-def depth(limit: int) -> int:
-    """How many hits of each leg to fuse: what lies deeper in both can't be among the first ``limit``.
-
-    Two ranks beyond that count less than 2 / (2k + 2·limit), which is what the last of one leg's first ``limit`` counts.
-    """
-    return SMOOTHING + 2 * limit
+from focal_data.domain.fusion import SMOOTHING
 
 
 def ranked(hits: Select[Any], name: str) -> CTE:

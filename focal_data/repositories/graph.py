@@ -11,14 +11,16 @@ from sqlalchemy import ColumnElement, Text, bindparam, delete, or_, select
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Scored
+from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EntityFilter
+from focal_data.domain.filters import EntityFilter, RelationshipFilter
 from focal_data.domain.memory import Entity, Relationship
-from focal_data.errors import InvalidDataError, NotFoundError
+from focal_data.errors import NotFoundError
 from focal_data.repositories import vector
 from focal_data.repositories.base import any_of
 from focal_data.repositories.filtering import Conditions, chosen, of_agent
 from focal_data.repositories.versions import Columns, VersionedRepository, valid
+from focal_data.stores.memory import ended
 from focal_data.tables.memory import (
     EntityHistoryTable,
     EntityTable,
@@ -31,6 +33,7 @@ class EntityRepository(VersionedRepository[EntityTable, Entity]):
     """Entities and their history."""
 
     history = EntityHistoryTable.__table__  # type: ignore[attr-defined]
+    filters = EntityFilter
 
     @classmethod
     def conditions(cls, c: Columns) -> Conditions:
@@ -47,6 +50,7 @@ class EntityRepository(VersionedRepository[EntityTable, Entity]):
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
         """Move its relationships into the history, then itself; locked first, so that none is added meanwhile."""
+        checked_uuid("id", id)
         now = self._scope.now()
 
         async def work(tx: Transaction) -> bool:
@@ -68,7 +72,7 @@ class EntityRepository(VersionedRepository[EntityTable, Entity]):
         min_score: float | None,
     ) -> list[Scored[Entity]]:
         """The agent's entities nearest to ``query``, nearest first, then by id."""
-        asked = of_agent(agent_id, filters)
+        asked = of_agent(checked_uuid("agent_id", agent_id), checked_filters(filters, EntityFilter))
         statement = self._nearest(frozenset(asked))
         return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
 
@@ -122,6 +126,7 @@ class RelationshipRepository(VersionedRepository[RelationshipTable, Relationship
     """Relationships and their history."""
 
     history = RelationshipHistoryTable.__table__  # type: ignore[attr-defined]
+    filters = RelationshipFilter
 
     @classmethod
     def conditions(cls, c: Columns) -> Conditions:
@@ -136,6 +141,7 @@ class RelationshipRepository(VersionedRepository[RelationshipTable, Relationship
 
     async def replace(self, id: UUID, successor: Relationship) -> Relationship:  # noqa: A002
         """End the one with this id where ``successor`` begins, and insert that."""
+        checked_uuid("id", id)
         new = self._new(successor)
 
         async def work(tx: Transaction) -> Relationship:
@@ -143,8 +149,8 @@ class RelationshipRepository(VersionedRepository[RelationshipTable, Relationship
             old = await here.one(self._locked(), {"id": id})
             if old is None:
                 raise NotFoundError(Relationship.__name__)
-            ended = await here.update(_ended(old, new.valid_from))
-            return await here._added(new.model_copy(update={"recorded_at": ended.recorded_at}))
+            recorded_at = (await here.update(ended(old, new.valid_from))).recorded_at
+            return await here._added(new.model_copy(update={"recorded_at": recorded_at}))
 
         return await self._scope.run(work)
 
@@ -188,9 +194,3 @@ def _erased(c: Columns) -> ColumnElement[bool]:
     """In the group, or at one of its entities."""
     ends = (c.from_entity_id, c.to_entity_id)
     return or_(c.group_id == bindparam("group_id"), *(end == any_of("entity_ids") for end in ends))
-
-
-def _ended(old: Relationship, valid_to: datetime) -> Relationship:
-    if not old.valid_from < valid_to or (old.valid_to is not None and valid_to >= old.valid_to):
-        raise InvalidDataError("valid_from", "must be within the valid period of the one it replaces")
-    return old.evolve(valid_to=valid_to)

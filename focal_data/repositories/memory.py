@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import CTE, Float, Select, Text, bindparam, delete, func, select
 
 from focal_data.database.scope import HasScope, Row, Scope, Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page, Scored
-from focal_data.domain.base import ExternalId
+from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
+from focal_data.domain.fusion import depth
 from focal_data.domain.memory import (
     Direction,
     Entity,
@@ -26,20 +26,19 @@ from focal_data.domain.memory import (
     Relationship,
     Traversal,
 )
-from focal_data.errors import InvalidDataError
+from focal_data.domain.words import harmless
 from focal_data.repositories import fusion, paging, text, vector
 from focal_data.repositories.base import TenantRepository, any_of
 from focal_data.repositories.filtering import Conditions, chosen, given, of_agent
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.repositories.traversal import traverse
 from focal_data.repositories.versions import valid
-from focal_data.stores.base import checked_limit
+from focal_data.stores.base import checked_group, checked_limit, checked_many
 from focal_data.stores.memory import MemoryStore
 from focal_data.tables.columns import utc
 from focal_data.tables.memory import EpisodeTable
 
 _LANGUAGES: Final = {"languages": list(Language)}
-_GROUP_ID: Final[TypeAdapter[str]] = TypeAdapter(ExternalId)
 
 
 class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
@@ -47,12 +46,13 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
 
     async def page(self, filters: EpisodeFilter | None, limit: int, cursor: str | None) -> Page[Episode]:
         """One page, the last to occur first, then by id downwards."""
-        asked, key = given(filters), (self.c.occurred_at, self.c.id)
+        narrowed = checked_filters(filters, EpisodeFilter)
+        asked, key, of = given(narrowed), (self.c.occurred_at, self.c.id), (self.table.name, narrowed)
         values = asked | {"limit": checked_limit(limit) + 1}
         if cursor is not None:
-            values |= paging.place(cursor, key)
+            values |= paging.place(cursor, key, *of)
         found = await self.all(self._page(frozenset(asked), cursor is not None), values)
-        return paging.page(found, limit, key)
+        return paging.page(found, limit, key, *of)
 
     async def nearest(
         self,
@@ -64,7 +64,7 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         min_score: float | None,
     ) -> list[Scored[Episode]]:
         """The agent's episodes nearest to ``query``, nearest first, then by id."""
-        asked = of_agent(agent_id, filters)
+        asked = _of_agent(agent_id, filters)
         statement = self._nearest(frozenset(asked))
         return await vector.search(self, statement, query, values=asked, limit=limit, min_score=min_score)
 
@@ -72,8 +72,8 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         self, agent_id: UUID, query: str, filters: EpisodeFilter | None, *, limit: int, highlight: bool
     ) -> list[Scored[Episode]]:
         """The agent's episodes that hold what ``query`` asks for, by ``ts_rank``, then by id; see ``text.harmless``."""
-        asked = of_agent(agent_id, filters)
-        values = {"text": text.harmless(query, "query"), "limit": checked_limit(limit)}
+        asked = _of_agent(agent_id, filters)
+        values = {"text": harmless(query, "query"), "limit": checked_limit(limit)}
         statement = self._matching(frozenset(asked), bool(highlight))
         rows = await self.raw(statement, _LANGUAGES | asked | values, custom_plan=True)
         return [self._scored(row) for row in rows]
@@ -82,12 +82,12 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         self, agent_id: UUID, words: str, query: Embedding, filters: EpisodeFilter | None, *, limit: int
     ) -> list[Scored[Episode]]:
         """Both searches in one statement, fused by reciprocal rank; see ``fusion``."""
-        asked = of_agent(agent_id, filters)
+        asked = _of_agent(agent_id, filters)
         values = {
-            "text": text.harmless(words, "text"),
+            "text": harmless(words, "text"),
             **vector.bound(query),
             "limit": checked_limit(limit),
-            "depth": fusion.depth(limit),
+            "depth": depth(limit),
         }
         rows = await self.raw(self._fused(frozenset(asked)), _LANGUAGES | asked | values, custom_plan=True)
         return [self._scored(row) for row in rows]
@@ -180,6 +180,10 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         return Statement(delete(cls.table).where(*cls.scoped(), group))
 
 
+def _of_agent(agent_id: UUID, filters: EpisodeFilter | None) -> dict[str, Any]:
+    return of_agent(checked_uuid("agent_id", agent_id), checked_filters(filters, EpisodeFilter))
+
+
 _EXTRAS: Final = ("score", "vector_rank", "text_rank", "snippet")
 
 
@@ -196,10 +200,10 @@ class PostgresMemoryStore(MemoryStore):
         return await self._episodes.add(episode)
 
     async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
-        return await self._episodes.add_many(episodes)
+        return await self._episodes.add_many(checked_many("episodes", episodes))
 
     async def get_episode(self, episode_id: UUID) -> Episode | None:
-        return await self._episodes.get(episode_id)
+        return await self._episodes.get(checked_uuid("id", episode_id))
 
     async def get_episodes(
         self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
@@ -207,7 +211,7 @@ class PostgresMemoryStore(MemoryStore):
         return await self._episodes.page(filters, limit, cursor)
 
     async def delete_episode(self, episode_id: UUID) -> bool:
-        return await self._episodes.delete(episode_id)
+        return await self._episodes.delete(checked_uuid("id", episode_id))
 
     async def vector_search_episodes(
         self,
@@ -308,7 +312,7 @@ class PostgresMemoryStore(MemoryStore):
         )
 
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
-        group = _checked_group(group_id)
+        group = checked_group(group_id)
 
         async def work(tx: Transaction) -> GroupDeletion:
             entities, relationships = EntityRepository(tx), RelationshipRepository(tx)
@@ -318,11 +322,3 @@ class PostgresMemoryStore(MemoryStore):
             return GroupDeletion(episodes, await entities.erase(group, ids), ended)
 
         return await self._scope.run(work)
-
-
-def _checked_group(group_id: str) -> str:
-    try:
-        return _GROUP_ID.validate_python(group_id)
-    except ValidationError:
-        failure = InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL")
-    raise failure  # out here, pydantic's error, which holds the value, is not its context

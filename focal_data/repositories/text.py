@@ -1,36 +1,14 @@
-"""Full-text search: any string made a harmless query, and read once for each language instead of once for each row."""
+"""Full-text search: a query, made harmless before, is read once for each language instead of once for each row."""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import CTE, ColumnElement, Text, bindparam, case, cast, func, select
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from focal_data.errors import InvalidDataError
-
-MAX_BYTES: Final = 1024
-MAX_WORDS: Final = 32
-
-SNIPPET_CHARACTERS: Final = 2000
-"""How much of a content a snippet is looked for in; one of 9 KB would take fifteen times as long."""
-
-_IDLE_DASH: Final = re.compile(r"-(?![\w\"])")
-"""One that negates neither a word nor a phrase; a run of them is a nested negation, and 32 overflow PostgreSQL's stack."""
-
-
-def harmless(query: str, field: str) -> str:
-    """``query`` at a cost that is bounded: its first ``MAX_WORDS`` words, and of these ``MAX_BYTES`` bytes of UTF-8.
-
-    NUL, lone surrogates and idle dashes are left out. What is no text is ``InvalidDataError(field)``.
-    """
-    if not isinstance(query, str):
-        raise InvalidDataError(field, "must be text")
-    words = query.replace("\0", " ").split(None, MAX_WORDS)[:MAX_WORDS]
-    head = _IDLE_DASH.sub(" ", " ".join(words)[:MAX_BYTES])
-    return head.encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
+from focal_data.domain.words import SNIPPET_CHARACTERS
 
 
 def parsed() -> CTE:

@@ -25,14 +25,14 @@ from sqlalchemy.dialects.postgresql import array, distinct_on
 from sqlalchemy.sql.selectable import LateralFromClause
 
 from focal_data.database.statement import Statement
+from focal_data.domain.checking import checked_filters, checked_member
 from focal_data.domain.filters import RelationshipFilter
 from focal_data.domain.memory import Direction, Traversal
-from focal_data.errors import InvalidDataError
 from focal_data.repositories.base import any_of
 from focal_data.repositories.filtering import given
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.repositories.versions import KNOWN_AT
-from focal_data.stores.base import checked_depth, checked_limit
+from focal_data.stores.base import checked_depth, checked_ids, checked_limit
 from focal_data.tables.columns import uuids
 
 Asked = frozenset[str]
@@ -53,15 +53,14 @@ async def traverse(
     limit: int,
 ) -> list[Traversal]:
     """What is within ``max_depth`` relationships of ``entity_ids``, nearest first, then by id; see ``MemoryStore``."""
-    asked = given(filters)
+    asked = given(checked_filters(filters, RelationshipFilter))
+    way = checked_member("direction", direction, Direction)
     places = {
-        "entity_ids": list(entity_ids),
+        "entity_ids": checked_ids("entity_ids", entity_ids),
         "max_depth": checked_depth(max_depth),
         "limit": checked_limit(limit),
     }
-    if direction not in tuple(_ENDS):  # compared, since what is no direction need not be hashable
-        raise InvalidDataError("direction", "must be outgoing, incoming or both")
-    rows = await entities.raw(_statement(direction, frozenset(asked)), asked | places, custom_plan=True)
+    rows = await entities.raw(_statement(way, frozenset(asked)), asked | places, custom_plan=True)
     return [_traversal(entities, dict(row)) for row in rows]
 
 

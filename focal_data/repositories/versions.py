@@ -36,12 +36,13 @@ from focal_data.database.scope import Row, Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page
 from focal_data.domain.base import ValueObject
+from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.memory import Entity, Relationship
 from focal_data.errors import InvalidDataError
 from focal_data.repositories import paging
 from focal_data.repositories.base import TableT, TenantRepository
 from focal_data.repositories.filtering import Conditions, chosen, given
-from focal_data.stores.base import checked_limit
+from focal_data.stores.base import checked_limit, checked_time
 from focal_data.tables.columns import utc
 
 V = TypeVar("V", Entity, Relationship)
@@ -55,6 +56,8 @@ class VersionedRepository(TenantRepository[TableT, V]):
     """The versions of one table and of its history; ``conditions`` says what each field of its filter asks for."""
 
     history: ClassVar[Table]
+    filters: ClassVar[type[ValueObject]]
+    """The filter of its lists."""
 
     @classmethod
     def conditions(cls, c: Columns) -> Conditions:
@@ -65,18 +68,20 @@ class VersionedRepository(TenantRepository[TableT, V]):
 
     async def at(self, id: UUID, *, as_of: datetime | None, known_at: datetime | None) -> V | None:  # noqa: A002
         """The version known at ``known_at`` (now), or ``None`` when there was none or it isn't valid at ``as_of``."""
+        checked_uuid("id", id)
         times = {"as_of": checked_time("as_of", as_of), KNOWN_AT: checked_time(KNOWN_AT, known_at)}
         asked = {name: time for name, time in times.items() if time is not None}
         return await self.one(self._at(frozenset(asked)), {**asked, "id": id})
 
     async def page(self, filters: ValueObject | None, limit: int, cursor: str | None) -> Page[V]:
         """One page in the order of ids."""
-        asked, key = given(filters), (self.c.id,)
+        narrowed = checked_filters(filters, self.filters)
+        asked, key, of = given(narrowed), (self.c.id,), (self.table.name, narrowed)
         values = asked | {"limit": checked_limit(limit) + 1}
         if cursor is not None:
-            values |= paging.place(cursor, key)
+            values |= paging.place(cursor, key, *of)
         found = await self.all(self._page(frozenset(asked), cursor is not None), values)
-        return paging.page(found, limit, key)
+        return paging.page(found, limit, key, *of)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -108,7 +113,7 @@ class VersionedRepository(TenantRepository[TableT, V]):
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
         """Move it to the history; whether there was one."""
-        return await self._execute(self._move(), {"id": id, "now": self._scope.now()}) > 0
+        return await self._execute(self._move(), {"id": checked_uuid("id", id), "now": self._scope.now()}) > 0
 
     async def purge(self, id: UUID) -> bool:  # noqa: A002
         """Remove it for good, and its history; whether there was anything. Raises ``InUseError``."""
@@ -236,13 +241,6 @@ def valid(c: Columns) -> ColumnElement[bool]:
     """Valid at ``as_of``: a period holds its start, and not its end."""
     then = bindparam("as_of", type_=utc())
     return and_(c.valid_from <= then, or_(c.valid_to.is_(None), c.valid_to > then))
-
-
-def checked_time(field: str, value: datetime | None) -> datetime | None:
-    """``value`` if it is a time with a zone, or ``None``; otherwise ``InvalidDataError(field)``."""
-    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
-        raise InvalidDataError(field, "must be a timezone-aware time")
-    return value
 
 
 def _as_stored(entity: V, kept: Row | None) -> V:

@@ -11,6 +11,7 @@ from focal_data.domain.answers import Page, Scored
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
 from focal_data.domain.memory import Direction, Entity, Episode, GroupDeletion, Relationship, Traversal
+from focal_data.errors import InvalidDataError
 
 
 class MemoryStore(ABC):
@@ -196,3 +197,10 @@ class MemoryStore(ABC):
 
         An entity takes its relationships with it, to whatever group they belong.
         """
+
+
+def ended(old: Relationship, valid_to: datetime) -> Relationship:
+    """``old``, ended where its successor begins; ``InvalidDataError("valid_from")`` when that is not within its period."""
+    if not old.valid_from < valid_to or (old.valid_to is not None and valid_to >= old.valid_to):
+        raise InvalidDataError("valid_from", "must be within the valid period of the one it replaces")
+    return old.evolve(valid_to=valid_to)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from focal_data.errors import InvalidDataError
-from focal_data.repositories.text import MAX_BYTES, MAX_WORDS, harmless
+from focal_data.domain.words import MAX_BYTES, MAX_WORDS, harmless
 
 ANY = st.text(st.characters(), max_size=3000)
 

@@ -1,0 +1,262 @@
+"""What an agent remembers, in memory: episodes and how they are searched, and the store composed with the graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from focal_data.domain import fusion, words
+from focal_data.domain.answers import Page, Scored
+from focal_data.domain.checking import checked_filters, checked_uuid, copied
+from focal_data.domain.embedding import Embedding
+from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
+from focal_data.domain.memory import Direction, Entity, Episode, GroupDeletion, Relationship, Traversal
+from focal_data.inmemory import vector
+from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope, Tables
+from focal_data.inmemory.graph import InMemoryEntityRepository, InMemoryRelationshipRepository
+from focal_data.inmemory.paging import page
+from focal_data.inmemory.repository import InMemoryRepository, Parent
+from focal_data.inmemory.traversal import InMemoryGraph
+from focal_data.inmemory.words import read
+from focal_data.stores.base import checked_group, checked_limit, checked_many
+from focal_data.stores.memory import MemoryStore
+
+Leg = list[tuple[float, Episode]]
+"""What one search found: scores and episodes, the best first, then by id."""
+
+
+class InMemoryEpisodeRepository(InMemoryRepository[Episode]):
+    """Episodes, and the searches among them."""
+
+    kind = "episodes"
+    domain = Episode
+    parents = (
+        Parent("fk_episodes_agent_id", "agent_id", "agents", "Agent"),
+        Parent(
+            "fk_episodes_customer_profile_id", "customer_profile_id", "customer_profiles", "CustomerProfile"
+        ),
+    )
+
+    async def page(self, filters: EpisodeFilter | None, limit: int, cursor: str | None) -> Page[Episode]:
+        """One page, the last to occur first, then by id downwards."""
+        asked = checked_filters(filters, EpisodeFilter)
+        found = self.those(self._scope.tables(), asked.matches)
+        key = {"occurred_at": datetime, "id": UUID}
+        return page(found, limit, cursor, key=key, of=(self.kind, asked), descending=True)
+
+    async def nearest(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        filters: EpisodeFilter | None,
+        *,
+        limit: int,
+        min_score: float | None,
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes nearest to ``query``, nearest first, then by id."""
+        return vector.nearest(self._of_agent(agent_id, filters), query, limit=limit, min_score=min_score)
+
+    async def matching(
+        self, agent_id: UUID, query: str, filters: EpisodeFilter | None, *, limit: int, highlight: bool
+    ) -> list[Scored[Episode]]:
+        """The agent's episodes that hold what ``query`` asks for, the best first, then by id."""
+        harmless, most = words.harmless(query, "query"), checked_limit(limit)
+        hits = _by_text(self._of_agent(agent_id, filters), harmless)[:most]
+        return [
+            Scored(copied(episode), score, snippet=_snippet(episode, harmless) if highlight else None)
+            for score, episode in hits
+        ]
+
+    async def fused(
+        self, agent_id: UUID, text: str, query: Embedding, filters: EpisodeFilter | None, *, limit: int
+    ) -> list[Scored[Episode]]:
+        """Both searches, fused by reciprocal rank."""
+        harmless, nearest_to, most = (
+            words.harmless(text, "text"),
+            vector.checked_query(query),
+            checked_limit(limit),
+        )
+        found = self._of_agent(agent_id, filters)
+        by_vector = _ranks(_by_vector(found, nearest_to)[: fusion.depth(most)])
+        by_text = _ranks(_by_text(found, harmless)[: fusion.depth(most)])
+        hits = [
+            Scored(episode, fusion.score(*ranks), *ranks)
+            for episode in found
+            if any(ranks := (by_vector.get(episode.id), by_text.get(episode.id)))
+        ]
+        best = sorted(hits, key=lambda hit: (-hit.score, hit.item.id))[:most]
+        return [Scored(copied(hit.item), hit.score, hit.vector_rank, hit.text_rank) for hit in best]
+
+    def erase(self, tables: Tables, group_id: str) -> int:
+        """Remove those of the group; how many."""
+        return sum(self.remove(tables, e.id) for e in self.those(tables, lambda e: e.group_id == group_id))
+
+    def _of_agent(self, agent_id: UUID, filters: EpisodeFilter | None) -> list[Episode]:
+        checked_uuid("agent_id", agent_id)
+        asked = checked_filters(filters, EpisodeFilter)
+        return self.those(self._scope.tables(), lambda e: e.agent_id == agent_id and asked.matches(e))
+
+
+def _by_vector(episodes: Iterable[Episode], query: Embedding) -> Leg:
+    found = [e for e in episodes if e.embedding is not None and e.embedding.model == query.model]
+    scores = vector.similarities([e.embedding for e in found if e.embedding is not None], query)
+    return _best_first(zip(scores, found, strict=True))
+
+
+def _by_text(episodes: Iterable[Episode], query: str) -> Leg:
+    ranked = ((_text_rank(episode, query), episode) for episode in episodes)
+    return _best_first((rank, episode) for rank, episode in ranked if rank is not None)
+
+
+def _text_rank(episode: Episode, query: str) -> float | None:
+    asked = read(query, episode.language)
+    return None if asked is None else asked.rank(episode.content, episode.language)
+
+
+def _snippet(episode: Episode, query: str) -> str | None:
+    asked = read(query, episode.language)
+    return None if asked is None else asked.snippet(episode.content, episode.language)
+
+
+def _best_first(hits: Iterable[tuple[float, Episode]]) -> Leg:
+    return sorted(hits, key=lambda hit: (-hit[0], hit[1].id))
+
+
+def _ranks(leg: Leg) -> dict[UUID, int]:
+    return {episode.id: rank for rank, (_, episode) in enumerate(leg, 1)}
+
+
+class InMemoryMemoryStore(MemoryStore):
+    """Made from a tenant, where each call is a transaction of its own, or from a unit of work, which each call joins."""
+
+    def __init__(self, source: HasInMemoryScope | InMemoryScope) -> None:
+        self._episodes = InMemoryEpisodeRepository(source)
+        self._entities = InMemoryEntityRepository(source)
+        self._relationships = InMemoryRelationshipRepository(source)
+        self._scope: InMemoryScope = source.memory_scope if hasattr(source, "memory_scope") else source
+
+    async def add_episode(self, episode: Episode) -> Episode:
+        return await self._episodes.add(episode)
+
+    async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
+        return await self._episodes.add_many(checked_many("episodes", episodes))
+
+    async def get_episode(self, episode_id: UUID) -> Episode | None:
+        return await self._episodes.get(checked_uuid("id", episode_id))
+
+    async def get_episodes(
+        self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Episode]:
+        return await self._episodes.page(filters, limit, cursor)
+
+    async def delete_episode(self, episode_id: UUID) -> bool:
+        return await self._episodes.delete(checked_uuid("id", episode_id))
+
+    async def vector_search_episodes(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+
+    async def text_search_episodes(
+        self,
+        agent_id: UUID,
+        query: str,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+        highlight: bool = False,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.matching(agent_id, query, filters, limit=limit, highlight=highlight)
+
+    async def hybrid_search_episodes(
+        self,
+        agent_id: UUID,
+        text: str,
+        query: Embedding,
+        *,
+        filters: EpisodeFilter | None = None,
+        limit: int = 10,
+    ) -> list[Scored[Episode]]:
+        return await self._episodes.fused(agent_id, text, query, filters, limit=limit)
+
+    async def add_entity(self, entity: Entity) -> Entity:
+        return await self._entities.add(entity)
+
+    async def get_entity(
+        self, entity_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Entity | None:
+        return await self._entities.at(entity_id, as_of=as_of, known_at=known_at)
+
+    async def get_entities(
+        self, filters: EntityFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Entity]:
+        return await self._entities.page(filters, limit, cursor)
+
+    async def update_entity(self, entity: Entity) -> Entity:
+        return await self._entities.update(entity)
+
+    async def delete_entity(self, entity_id: UUID) -> bool:
+        return await self._entities.delete(entity_id)
+
+    async def vector_search_entities(
+        self,
+        agent_id: UUID,
+        query: Embedding,
+        *,
+        filters: EntityFilter | None = None,
+        limit: int = 10,
+        min_score: float | None = None,
+    ) -> list[Scored[Entity]]:
+        return await self._entities.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+
+    async def add_relationship(self, relationship: Relationship) -> Relationship:
+        return await self._relationships.add(relationship)
+
+    async def get_relationship(
+        self, relationship_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Relationship | None:
+        return await self._relationships.at(relationship_id, as_of=as_of, known_at=known_at)
+
+    async def get_relationships(
+        self, filters: RelationshipFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[Relationship]:
+        return await self._relationships.page(filters, limit, cursor)
+
+    async def update_relationship(self, relationship: Relationship) -> Relationship:
+        return await self._relationships.update(relationship)
+
+    async def delete_relationship(self, relationship_id: UUID) -> bool:
+        return await self._relationships.delete(relationship_id)
+
+    async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
+        return await self._relationships.replace(relationship_id, successor)
+
+    async def traverse_from_entities(
+        self,
+        entity_ids: Sequence[UUID],
+        *,
+        filters: RelationshipFilter | None = None,
+        direction: Direction = Direction.BOTH,
+        max_depth: int = 2,
+        limit: int = 100,
+    ) -> list[Traversal]:
+        graph = InMemoryGraph(self._scope.tables(), self._entities, self._relationships, filters)
+        return graph.traverse(entity_ids, direction=direction, max_depth=max_depth, limit=limit)
+
+    async def delete_by_group(self, group_id: str) -> GroupDeletion:
+        group = checked_group(group_id)
+
+        def work(tables: Tables) -> GroupDeletion:
+            episodes = self._episodes.erase(tables, group)
+            ids = self._entities.ids_of_group(tables, group)
+            relationships = self._relationships.erase(tables, group, ids)
+            return GroupDeletion(episodes, self._entities.erase(tables, group, ids), relationships)
+
+        return await self._scope.write(work)
