@@ -90,7 +90,7 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
         return await self._scope.run(work)
 
     def _new(self, entity: CustomerProfile) -> CustomerProfile:
-        return super()._new(entity.model_copy(update={"merged_into_id": None}))
+        return super()._new(entity).model_copy(update={"merged_into_id": None})
 
     @classmethod
     def _guard(cls) -> ColumnElement[bool]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from focal_data.domain.answers import Page
 from focal_data.domain.audit import AuditEvent, TurnRecord
+from focal_data.errors import InvalidDataError
 
 
 class AuditStore(ABC):
@@ -56,3 +57,24 @@ class AuditStore(ABC):
         self, session_id: UUID, event_type: str | None = None, limit: int = 100
     ) -> list[AuditEvent]:
         """The session's events, of one type or of all, oldest first, then by id."""
+
+
+def checked_range(
+    start_time: datetime | None, end_time: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """Both in UTC. ``InvalidDataError`` names a naive one, and ``start_time`` when it is after ``end_time``."""
+    start, end = _checked_time("start_time", start_time), _checked_time("end_time", end_time)
+    if start is not None and end is not None and start > end:
+        raise InvalidDataError("start_time", "must not be after end_time")
+    return start, end
+
+
+def _checked_time(field: str, time: datetime | None) -> datetime | None:
+    if time is None:
+        return None
+    if not isinstance(time, datetime) or time.utcoffset() is None:
+        raise InvalidDataError(field, "must be a timezone-aware datetime")
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise InvalidDataError(field, "is out of range in UTC") from None

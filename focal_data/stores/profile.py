@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from uuid import UUID
 
+from focal_data.domain.checking import checked_member, checked_text
 from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile, ProfileAsset, ProfileField
+from focal_data.errors import InvalidDataError
 
 
 class ProfileStore(ABC):
@@ -110,3 +112,27 @@ class ProfileStore(ABC):
 
         ``InUseError`` while episodes or entities name it. To erase a person everywhere is the operator's.
         """
+
+
+def new_profile(customer_id: str | None) -> CustomerProfile:
+    """What ``get_or_create`` makes of a ``customer_id``: to be checked by the model, which knows how long it may be."""
+    if customer_id is not None:
+        checked_text("customer_id", customer_id)
+    return CustomerProfile().model_copy(update={"customer_id": customer_id})
+
+
+def new_identity(profile_id: UUID, channel: Channel, channel_user_id: str) -> ChannelIdentity:
+    """The primary link that ``get_or_create`` makes, to be checked by the model as well."""
+    word = checked_member("channel", channel, Channel)
+    checked_text("channel_user_id", channel_user_id)
+    new = ChannelIdentity(profile_id=profile_id, channel=word, channel_user_id="unchecked", primary=True)
+    return new.model_copy(update={"channel_user_id": channel_user_id})
+
+
+def checked_names(names: Collection[str] | None) -> list[str] | None:
+    """``names`` if each is text, or ``None``. ``InvalidDataError("names")``, also for one text, which is a collection too."""
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Collection):
+        raise InvalidDataError("names", "must be a collection of names")
+    return [checked_text("names", name) for name in names]
