@@ -9,6 +9,10 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy.engine import URL, make_url
 
+from focal_data.migration import runner
+from focal_data.settings import Settings
+from focal_data.testing.engines import Engines
+
 
 @asynccontextmanager
 async def fresh_database(admin_url: str, *, template: str | None = None) -> AsyncIterator[str]:
@@ -20,6 +24,21 @@ async def fresh_database(admin_url: str, *, template: str | None = None) -> Asyn
         yield make_url(admin_url).set(database=name).render_as_string(hide_password=False)
     finally:
         await on_server(admin_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@asynccontextmanager
+async def template(admin_url: str) -> AsyncIterator[str]:
+    """The name of a new database at head that nobody is connected to, as a copy's template must be."""
+    async with fresh_database(admin_url) as url:
+        await runner.upgrade(Settings.of(database_url=url))
+        yield make_url(url).database or ""
+
+
+@asynccontextmanager
+async def copied(engines: Engines, name: str, redis_url: str) -> AsyncIterator[Settings]:
+    """Settings for a copy of the database ``name``, dropped at the end, and a database of Redis."""
+    async with fresh_database(engines.admin_url, template=name) as url:
+        yield Settings.of(database_url=url, redis_url=redis_url)
 
 
 async def on_server(admin_url: str, *statements: str) -> None:
