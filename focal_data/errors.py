@@ -3,7 +3,7 @@
     FocalDataError
       SettingsError(variable)           a wrong, missing or contradictory setting
       UsageError                        the library used in a way that can't work; says how to
-      StoreError
+      StoreError(row)                   row: of a batch, the one that was refused
         StoreConnectionError(outcome)   unreachable, or lost midway; outcome: not_applied | unknown
         StoreTimeoutError(outcome)
         RetryableError                  serialization failure or deadlock, after the retries; nothing written
@@ -71,6 +71,15 @@ class UsageError(FocalDataError):
 class StoreError(FocalDataError):
     """A store could not keep its promise."""
 
+    row: int | None = None
+    """Of a batch that was refused, the first row that could not be stored, counted from 0; also in the message: ``[17]``."""
+
+    def at_row(self, row: int) -> Self:
+        """This error, about ``row`` of a batch."""
+        self.row = row
+        self.args = (f"[{row}] {self}",)
+        return self
+
 
 class _OutcomeError(StoreError):
     def __init__(self, message: str, *, outcome: Outcome = Outcome.NOT_APPLIED) -> None:
@@ -136,6 +145,13 @@ class InvalidDataError(StoreError, ValueError):
         super().__init__(f"{field}: {reason}")
         self.field = field
         self.reason = reason
+
+    def at_row(self, row: int) -> Self:
+        """This error, about a field of ``row`` of a batch: ``[17].title``."""
+        self.row = row
+        self.field = f"[{row}].{self.field}"
+        self.args = (f"{self.field}: {self.reason}",)
+        return self
 
 
 class CorruptDataError(StoreError):

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar
@@ -194,6 +195,16 @@ class Transaction:
             failure = translated(error, statement)
         raise failure
 
+    @asynccontextmanager
+    async def attempt(self) -> AsyncIterator[None]:
+        """A block that is undone when it raises a ``StoreError``, and after which this transaction can still go on."""
+        await self._say("SAVEPOINT attempt")
+        try:
+            yield
+        except StoreError:
+            await self._say("ROLLBACK TO attempt")
+            raise
+
     async def __aenter__(self) -> Self:
         task = asyncio.current_task()
         assert task is not None
@@ -230,6 +241,15 @@ class Transaction:
     def connection(self) -> asyncpg.Connection:
         """The driver's own connection, for asking the server about itself."""
         return self._driver()
+
+    async def _say(self, command: str) -> None:
+        driver = self._driver()
+        try:
+            await driver.execute(command)
+            return
+        except DRIVER_ERRORS as error:
+            failure = translated(error)
+        raise failure
 
     def _driver(self) -> asyncpg.Connection:
         if self._connection is None:

@@ -25,6 +25,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     case,
+    cast,
     false,
     func,
     or_,
@@ -53,6 +54,7 @@ _TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
     Kind.DATE: Date(),
     Kind.JSON: _JSONB,
 }
+_STEPS: Final[dict[type, TypeEngine[Any]]] = {str: Text(), int: Integer()}
 
 
 def parameters(condition: Understood) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _contains(leaf: Leaf, column: Column[Any], known: FieldKind) -> ColumnElemen
         return func.strpos(column, _value(leaf.values[0], Text())) > 0
     assert isinstance(column.type, ARRAY)
     element = array([_value(leaf.values[0], column.type.item_type)])
-    return column.contains(element)
+    return column.contains(cast(element, column.type))
 
 
 def _range(value: ColumnElement[Any], leaf: Leaf, kind: TypeEngine[Any]) -> ColumnElement[bool]:
@@ -128,11 +130,10 @@ _PLAIN: Final[dict[str, _Plain]] = {
 def _place(leaf: Leaf, json: Any) -> Any:
     """The place inside of ``json`` that the leaf is about, ``NULL`` where there is none."""
     for kind, value in leaf.path:
-        if kind is str:
-            json = json[_value(value, Text())]
-        else:  # PostgreSQL takes a bare value for a list of one: '5' -> 0 is 5
-            json = case((_json_type(json) == "array", json[_value(value, Integer())]))
-            json = type_coerce(json, _JSONB)
+        # not by subscripts: they would take the key "0" for the number 0
+        inner = json.op("->", return_type=_JSONB)(_value(value, _STEPS[kind]))
+        # PostgreSQL takes a bare value for a list of one: '5' -> 0 is 5
+        json = inner if kind is str else type_coerce(case((_json_type(json) == "array", inner)), _JSONB)
     return json
 
 

@@ -25,16 +25,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
 
 from focal_data.domain.base import ExternalId, ValueObject
 from focal_data.domain.checking import checked_uuid
-from focal_data.errors import InvalidDataError
+from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
+
+E = TypeVar("E")
 
 MAX_LIMIT: Final = 1000
 MAX_OFFSET: Final = 2**31 - 1
@@ -101,3 +105,36 @@ def _checked(field: str, value: int, low: int, high: int) -> int:
     if type(value) is not int or not low <= value <= high:
         raise InvalidDataError(field, f"must be an integer from {low} to {high}")
     return value
+
+
+async def read_modify_write(
+    read: Callable[[], Awaitable[E | None]],
+    change: Callable[[E], E],
+    write: Callable[[E], Awaitable[E]],
+    *,
+    attempts: int = 10,
+) -> E:
+    """What ``write`` gives for the ``change`` of what ``read`` gives; all three again when it was changed in between.
+
+        await read_modify_write(lambda: notes.get(id), lambda note: note.evolve(stars=note.stars + 1), notes.save)
+
+    ``change`` is run once for each attempt, so it should do nothing but make the new value; its errors end it at once. Before
+    each further attempt there is a pause, longer each time and of random length, so that many writers come past each other.
+    Raises ``NotFoundError`` when there is nothing to read, and ``StaleRevisionError`` when the last attempt came too late.
+    """
+    for attempt in range(1, _checked("attempts", attempts, 1, MAX_LIMIT) + 1):
+        current = await read()
+        if current is None:
+            raise NotFoundError("what should be changed")
+        try:
+            return await write(change(current))
+        except StaleRevisionError:
+            if attempt == attempts:
+                raise
+        await asyncio.sleep(random.uniform(0, _longest_pause(attempt)))  # noqa: S311  (jitter)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _longest_pause(attempt: int) -> float:
+    """The longest pause after an attempt, in seconds: 10 ms at first, a second at most."""
+    return float(min(1.0, 0.005 * 2**attempt))
