@@ -10,8 +10,11 @@ from typing import NoReturn, Self
 from focal_data.database.scope import Scope, Transaction
 from focal_data.errors import UsageError
 from focal_data.ids import TenantId
+from focal_data.inmemory.audit import InMemoryAuditStore
 from focal_data.inmemory.config import InMemoryConfigStore
 from focal_data.inmemory.database import InMemoryScope, InMemoryTransaction
+from focal_data.inmemory.memory import InMemoryMemoryStore
+from focal_data.inmemory.profile import InMemoryProfileStore
 from focal_data.repositories.audit import PostgresAuditStore
 from focal_data.repositories.config import PostgresConfigStore
 from focal_data.repositories.memory import PostgresMemoryStore
@@ -143,6 +146,18 @@ class InMemoryStores(Stores):
     @cached_property
     def config(self) -> ConfigStore:
         return InMemoryConfigStore(self._scope)
+
+    @cached_property
+    def memory(self) -> MemoryStore:
+        return InMemoryMemoryStore(self._scope)
+
+    @cached_property
+    def audit(self) -> AuditStore:
+        return InMemoryAuditStore(self._scope)
+
+    @cached_property
+    def profiles(self) -> ProfileStore:
+        return InMemoryProfileStore(self._scope)
 
 
 class InMemoryUnitOfWork(InMemoryStores, UnitOfWork):

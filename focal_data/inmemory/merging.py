@@ -12,6 +12,8 @@ from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import ConflictError
 from focal_data.inmemory.customers import InMemoryCustomerProfileRepository
 from focal_data.inmemory.database import InMemoryScope, Tables
+from focal_data.inmemory.graph import InMemoryEntityRepository
+from focal_data.inmemory.memory import InMemoryEpisodeRepository
 from focal_data.inmemory.profile_parts import (
     TICK,
     InMemoryChannelIdentityRepository,
@@ -21,8 +23,7 @@ from focal_data.inmemory.profile_parts import (
 )
 from focal_data.inmemory.repository import InMemoryRepository
 
-_MEMORIES: Final = ("episodes", "entities")
-_HISTORY: Final = "entity_history"
+_HISTORY: Final = InMemoryEntityRepository.history
 
 
 def merge(scope: InMemoryScope, tables: Tables, source_id: UUID, target_id: UUID) -> CustomerProfile:
@@ -49,10 +50,9 @@ class _Merge:
         """The target, when everything has moved."""
         self._channels()
         self._fields()
-        self._move(InMemoryProfileAssetRepository, "profile_id")
-        for kind in _MEMORIES:
-            if (memories := InMemoryRepository.kinds.get(kind)) is not None:
-                self._move(memories, "customer_profile_id")
+        self._move(InMemoryProfileAssetRepository(self._scope), "profile_id")
+        self._move(InMemoryEpisodeRepository(self._scope), "customer_profile_id")
+        self._move(InMemoryEntityRepository(self._scope), "customer_profile_id")
         self._history()
         return self._pointed()
 
@@ -81,8 +81,7 @@ class _Merge:
             ended = {"valid_to": end} if is_current(field) and field.name in names else {}
             self._put(fields, field, profile_id=self._target.id, **ended)
 
-    def _move(self, kind: type[InMemoryRepository[Any]], field: str) -> None:
-        rows = kind(self._scope)
+    def _move(self, rows: InMemoryRepository[Any], field: str) -> None:
         for row in rows.those(self._tables, lambda row: getattr(row, field) in self._sources):
             self._put(rows, row, **{field: self._target.id})
 
