@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from focal_data.domain.base import (
     UtcDatetime,
     ValueObject,
 )
-from focal_data.domain.config import Version
+from focal_data.domain.config import ScopeFilter, Version
 from focal_data.domain.profile import Channel
 from focal_data.ids import NO_TENANT, TenantId, new_id
 
@@ -92,3 +93,23 @@ class Session(ValueObject):
     def step_content_hash(self) -> str | None:
         """The content hash of the step where it stands, that of its last visit; ``None`` before the first."""
         return self.step_history[-1].step_content_hash if self.step_history else None
+
+
+def step_of(session: Session) -> tuple[UUID, int, str] | None:
+    """Scenario, its version, and the content of the step where the session stands, if all are known."""
+    scenario, version = session.active_scenario_id, session.active_scenario_version
+    content = session.step_content_hash
+    return None if scenario is None or version is None or content is None else (scenario, version, content)
+
+
+def in_scope(session: Session, scope: ScopeFilter, now: datetime) -> bool:
+    """Whether a migration with this scope concerns the session. Its age is counted from its creation."""
+    channels, step = scope.include_channels, session.active_step_id
+    if (channels and session.channel not in channels) or session.channel in scope.exclude_channels:
+        return False
+    nodes = scope.include_current_nodes
+    if (nodes and step not in nodes) or step in scope.exclude_current_nodes:
+        return False
+    age = now - (session.created_at or now)
+    low, high = scope.min_session_age_days, scope.max_session_age_days
+    return (low is None or age >= timedelta(days=low)) and (high is None or age <= timedelta(days=high))

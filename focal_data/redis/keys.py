@@ -21,7 +21,7 @@ from typing import Final
 from uuid import UUID
 
 from focal_data.domain.profile import Channel
-from focal_data.domain.session import Session, SessionStatus
+from focal_data.domain.session import Session, SessionStatus, step_of
 
 AGE_SHARDS: Final = tuple(b"focal:ages:%x" % digit for digit in range(16))
 """By the last digit of the session's id."""
@@ -95,13 +95,6 @@ def terms(session: Session) -> tuple[bytes, ...]:
         if (step := step_of(session)) is not None:
             found.append(step_term(*step))
     return tuple(found)
-
-
-def step_of(session: Session) -> tuple[UUID, int, str] | None:
-    """Scenario, its version, and the content of the step where the session stands, if all are known."""
-    scenario, version = session.active_scenario_id, session.active_scenario_version
-    content = session.step_history[-1].step_content_hash if session.step_history else None
-    return None if scenario is None or version is None or content is None else (scenario, version, content)
 
 
 def agent_term(agent_id: UUID, status: SessionStatus) -> bytes:

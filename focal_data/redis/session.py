@@ -17,7 +17,7 @@ from focal_data.domain.checking import checked
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
-from focal_data.domain.session import Session, SessionStatus
+from focal_data.domain.session import Session, SessionStatus, in_scope, step_of
 from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionError, StoreError
 from focal_data.ids import TenantId
 from focal_data.redis import keys
@@ -127,7 +127,7 @@ class RedisSessionStore(SessionStore):
         now = self._reader.now()
 
         def wanted(session: Session) -> bool:
-            stands_there = session.status is not SessionStatus.CLOSED and keys.step_of(session) == step
+            stands_there = session.status is not SessionStatus.CLOSED and step_of(session) == step
             return stands_there and (scope_filter is None or in_scope(session, scope_filter, now))
 
         after = None if cursor is None else place_of(cursor, question)
@@ -174,19 +174,6 @@ class RedisSessionStore(SessionStore):
         )
         slot = slots[(place - 1) // 2]
         return self._reader.decoded(value, slot, slot.hot if place % 2 else slot.cold)
-
-
-def in_scope(session: Session, scope: ScopeFilter, now: datetime) -> bool:
-    """Whether a migration with this scope concerns the session."""
-    channels, step = scope.include_channels, session.active_step_id
-    if (channels and session.channel not in channels) or session.channel in scope.exclude_channels:
-        return False
-    nodes = scope.include_current_nodes
-    if (nodes and step not in nodes) or step in scope.exclude_current_nodes:
-        return False
-    age = now - (session.created_at or now)
-    low, high = scope.min_session_age_days, scope.max_session_age_days
-    return (low is None or age >= timedelta(days=low)) and (high is None or age <= timedelta(days=high))
 
 
 class RedisSessionMaintenance(SessionMaintenance):
