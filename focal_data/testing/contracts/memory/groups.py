@@ -1,0 +1,59 @@
+"""What belongs to a group goes with it."""
+
+from __future__ import annotations
+
+from focal_data.domain.filters import EntityFilter
+from focal_data.domain.memory import (
+    GroupDeletion,
+)
+from focal_data.stores.memory import MemoryStore
+from focal_data.testing.contracts.memory.base import (
+    MakeEntity,
+    MakeEpisode,
+    MakeRelationship,
+    MemorySuite,
+)
+
+
+class GroupsContract(MemorySuite):
+    """``delete_by_group``."""
+
+    async def test_a_group_goes_for_good(
+        self,
+        memory: MemoryStore,
+        episode: MakeEpisode,
+        entity: MakeEntity,
+        relationship: MakeRelationship,
+    ) -> None:
+        """With what hangs on its entities, and with the history of all of it; what is not the group's stays."""
+        a = await memory.add_entity(entity("a", group_id="g"))
+        b = await memory.add_entity(entity("b"))
+        left = await memory.add_entity(entity("left", group_id="g"))
+        once = await memory.add_entity(entity("gone"))
+        gone = await memory.update_entity(once.evolve(group_id="g"))
+        free = await memory.add_entity(entity("joined"))
+        await memory.update_entity(free.evolve(group_id="g"))
+        ab = await memory.add_relationship(relationship(a, b, group_id="h"))
+        bb = await memory.add_relationship(relationship(b, b))
+        await memory.update_relationship(bb.evolve(group_id="g"))
+        kept = await memory.add_relationship(relationship(b, left, group_id="h"))
+        was = await memory.add_relationship(relationship(b, gone))
+        before = (await memory.update_relationship(was.evolve(confidence=0.5))).recorded_at
+        left = await memory.update_entity(left.evolve(group_id=None))
+        await memory.update_entity(a.evolve(name="a2"))
+        await memory.delete_entity(gone.id)
+        await memory.add_episodes([episode(group_id="g"), episode(group_id="g"), episode(group_id="h")])
+
+        assert GroupDeletion(episodes=2, entities=2, relationships=2) == await memory.delete_by_group("g")
+
+        assert 1 == len(await memory.get_episodes())
+        assert [b, left] == (await memory.get_entities()).items
+        assert [kept] == (await memory.get_relationships()).items
+        for erased in (a, once, gone, free):
+            assert await memory.get_entity(erased.id, known_at=erased.recorded_at) is None
+        for erased in (ab, bb, was):
+            assert await memory.get_relationship(erased.id, known_at=erased.recorded_at) is None
+        for time in (before, once.recorded_at, gone.recorded_at, a.recorded_at):
+            then = await memory.get_entities(EntityFilter(known_at=time))
+            assert {"b"} >= {e.name for e in then}
+        assert GroupDeletion(0, 0, 0) == await memory.delete_by_group("g")
