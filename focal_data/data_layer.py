@@ -18,6 +18,11 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.embedded import EmbeddedEngines
 from focal_data.ids import NO_TENANT
 from focal_data.inmemory.database import InMemoryDatabase, InMemoryTenantScope
+from focal_data.inmemory.session import (
+    InMemorySessionMaintenance,
+    InMemorySessions,
+    InMemorySessionStore,
+)
 from focal_data.migration import runner
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
@@ -43,9 +48,9 @@ class Tenant(Stores):
     """
 
     @property
+    @abstractmethod
     def sessions(self) -> SessionStore:
         """The live sessions; they stand outside of transactions."""
-        raise NotImplementedError
 
     @abstractmethod
     def transaction(self) -> UnitOfWork:
@@ -67,9 +72,9 @@ class DataLayer(ABC):
         """Every store, bound to this tenant. ``UsageError`` for the nil UUID, and for what is no UUID."""
 
     @property
+    @abstractmethod
     def session_maintenance(self) -> SessionMaintenance:
         """Cleaning up and checking the live sessions of all tenants."""
-        raise NotImplementedError
 
     @classmethod
     @asynccontextmanager
@@ -171,8 +176,13 @@ class InMemoryTenant(InMemoryStores, Tenant):
     """A tenant kept in memory."""
 
     def __init__(self, data: InMemoryDataLayer, tenant_id: UUID) -> None:
+        self._data = data
         self._tenant_scope = InMemoryTenantScope(data.database, tenant_id)
         super().__init__(self._tenant_scope)
+
+    @cached_property
+    def sessions(self) -> SessionStore:
+        return InMemorySessionStore(self._data.sessions, self.tenant_id)
 
     def transaction(self) -> InMemoryUnitOfWork:
         return InMemoryUnitOfWork(self._tenant_scope.transaction())
@@ -187,9 +197,14 @@ class InMemoryDataLayer(DataLayer):
 
     def __init__(self, *, clock: Clock = utc_now) -> None:
         self.database = InMemoryDatabase(clock=clock)
+        self.sessions = InMemorySessions(clock=clock)
 
     def tenant(self, tenant_id: UUID) -> InMemoryTenant:
         return InMemoryTenant(self, tenant_id)
+
+    @property
+    def session_maintenance(self) -> SessionMaintenance:
+        return InMemorySessionMaintenance(self.sessions)
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from typing import Final, cast
 from uuid import UUID
 
 from focal_data.domain.answers import Page
-from focal_data.domain.checking import checked
+from focal_data.domain.checking import checked, checked_member, checked_text, checked_uuid
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
@@ -27,7 +27,7 @@ from focal_data.redis.index import cursor_of, place_of
 from focal_data.redis.script import Effect, Script
 from focal_data.redis.session_reader import SessionReader, Slot
 from focal_data.stores.base import checked_limit
-from focal_data.stores.session import SessionMaintenance, SessionStore
+from focal_data.stores.session import SessionMaintenance, SessionStore, checked_step
 
 _SAVE: Final = Script("save", Effect.REPEATABLE)
 _GET: Final = Script("get", Effect.READ)
@@ -53,7 +53,7 @@ class RedisSessionStore(SessionStore):
         self._hot_milliseconds = b"%d" % max(1, client.settings.hot_ttl // timedelta(milliseconds=1))
 
     async def get(self, session_id: UUID) -> Session | None:
-        return await self._first([self._reader.slot(session_id)])
+        return await self._first([self._slot(session_id)])
 
     async def save(self, session: Session) -> Session:
         mine = checked(session, Session, self._tenant_id)
@@ -69,12 +69,16 @@ class RedisSessionStore(SessionStore):
             created = self._other_creation(cast("list[bytes]", reply), new)
 
     async def delete(self, session_id: UUID) -> bool:
-        slot = self._reader.slot(session_id)
+        slot = self._slot(session_id)
         return await self._client.run(_DELETE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
 
     async def get_by_channel(
         self, channel: Channel, channel_user_id: str, *, agent_id: UUID | None = None
     ) -> Session | None:
+        channel = checked_member("channel", channel, Channel)
+        checked_text("channel_user_id", channel_user_id)
+        if agent_id is not None:
+            checked_uuid("agent_id", agent_id)
         term = keys.channel_term(channel, channel_user_id)
         entries = await self._reader.index.newest(
             [term], oldest=int(self._reader.cutoff()), count=_CANDIDATES
@@ -97,7 +101,10 @@ class RedisSessionStore(SessionStore):
     async def list_by_agent(
         self, agent_id: UUID, status: SessionStatus | None = None, limit: int = 100
     ) -> list[Session]:
-        statuses = tuple(SessionStatus) if status is None else (status,)
+        checked_uuid("agent_id", agent_id)
+        statuses = (
+            tuple(SessionStatus) if status is None else (checked_member("status", status, SessionStatus),)
+        )
         return await self._reader.newest(
             keys.agent_terms(agent_id, statuses),
             lambda session: session.agent_id == agent_id and session.status in statuses,
@@ -105,6 +112,7 @@ class RedisSessionStore(SessionStore):
         )
 
     async def list_by_customer(self, customer_profile_id: UUID, limit: int = 100) -> list[Session]:
+        checked_uuid("customer_profile_id", customer_profile_id)
         return await self._reader.newest(
             [keys.customer_term(customer_profile_id)],
             lambda session: session.customer_profile_id == customer_profile_id,
@@ -121,7 +129,7 @@ class RedisSessionStore(SessionStore):
         limit: int = 100,
         cursor: str | None = None,
     ) -> Page[Session]:
-        step = (scenario_id, scenario_version, step_content_hash)
+        step = checked_step(scenario_id, scenario_version, step_content_hash, scope_filter)
         term = keys.step_term(*step)
         question = term + (scope_filter.model_dump_json().encode() if scope_filter else b"")
         now = self._reader.now()
@@ -135,7 +143,7 @@ class RedisSessionStore(SessionStore):
         return Page(found, None if behind is None else cursor_of(behind, question))
 
     async def promote_to_hot(self, session_id: UUID) -> bool:
-        slot = self._reader.slot(session_id)
+        slot = self._slot(session_id)
         code = await self._client.run(
             _PROMOTE, (slot.cold, slot.hot), (self._hot_milliseconds, self._reader.cutoff())
         )
@@ -144,8 +152,11 @@ class RedisSessionStore(SessionStore):
         return code == 1
 
     async def demote_to_persistent(self, session_id: UUID) -> bool:
-        slot = self._reader.slot(session_id)
+        slot = self._slot(session_id)
         return await self._client.run(_DEMOTE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
+
+    def _slot(self, session_id: UUID) -> Slot:
+        return self._reader.slot(checked_uuid("session_id", session_id))
 
     async def _write(self, new: Session, write: tuple[bytes, bytes, bytes]) -> Reply:
         slot = self._reader.slot(new.session_id)

@@ -11,9 +11,11 @@ from abc import ABC, abstractmethod
 from uuid import UUID
 
 from focal_data.domain.answers import Page
+from focal_data.domain.checking import checked_text, checked_uuid
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
+from focal_data.errors import InvalidDataError
 
 
 class SessionStore(ABC):
@@ -89,3 +91,16 @@ class SessionMaintenance(ABC):
     @abstractmethod
     async def health_check(self) -> bool:
         """Whether the server answers; it never raises because it does not."""
+
+
+def checked_step(
+    scenario_id: UUID, scenario_version: int, step_content_hash: str, scope_filter: ScopeFilter | None
+) -> tuple[UUID, int, str]:
+    """What ``find_sessions_by_step_hash`` looks for, if it is of the right kinds; otherwise ``InvalidDataError``."""
+    checked_uuid("scenario_id", scenario_id)
+    if type(scenario_version) is not int:
+        raise InvalidDataError("scenario_version", "must be an integer")
+    checked_text("step_content_hash", step_content_hash)
+    if scope_filter is not None and not isinstance(scope_filter, ScopeFilter):
+        raise InvalidDataError("scope_filter", "must be a ScopeFilter")
+    return scenario_id, scenario_version, step_content_hash
