@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from focal_data.domain.base import SoftDeletableEntity
+from focal_data.domain.base import Entity, SoftDeletableEntity
 from focal_data.domain.checking import copied
 from focal_data.domain.config import Agent
 from focal_data.errors import ConflictError, NotFoundError
@@ -15,7 +15,8 @@ from focal_data.inmemory.database import Tables
 from focal_data.inmemory.repository import InMemoryRepository, Parent, Unique, alive
 from focal_data.stores.base import checked_limit, checked_offset
 
-E = TypeVar("E", bound=SoftDeletableEntity)
+E = TypeVar("E", bound=Entity)
+S = TypeVar("S", bound=SoftDeletableEntity)
 
 _NO_AGENT: Final = "agent_id names none of this tenant's"
 
@@ -80,24 +81,8 @@ class InMemoryAgentRepository(InMemoryRepository[Agent]):
                     yield part, entity
 
 
-class InMemoryAgentPartRepository(InMemoryRepository[E]):
-    """What belongs to an agent: it is written only while its agent is alive, and goes and comes back with it.
-
-    The kind needs an ``agent_id`` and a ``deleted_at``. A subclass joins in by being declared.
-    """
-
-    async def restored(self, id: UUID) -> E:  # noqa: A002
-        """It, alive again. Raises ``NotFoundError``, ``DuplicateError``, and ``ConflictError`` while its agent is deleted."""
-        return copied(await self._scope.write(lambda tables: self.bring_back(tables, id)))
-
-    def bring_back(self, tables: Tables, id: UUID) -> E:  # noqa: A002
-        """``restored``, on ``tables``."""
-        found = self.find(tables, id, include_deleted=True)
-        if found is None:
-            raise NotFoundError(self.domain.__name__)
-        if not alive(found) and not self.unmark(tables, id):
-            raise ConflictError(f"{self.domain.__name__}: its agent is deleted")
-        return tables.rows(self.kind)[id]  # type: ignore[no-any-return]
+class InMemoryOfAgentRepository(InMemoryRepository[E]):
+    """What names an agent in ``agent_id``: it is written only while that agent is alive."""
 
     def insert(self, tables: Tables, entity: E) -> E:
         """Keep a new one. Raises ``NotFoundError`` unless its agent is alive, ``DuplicateError``."""
@@ -109,11 +94,6 @@ class InMemoryAgentPartRepository(InMemoryRepository[E]):
         self._require_agent(tables, entity)
         return super().change(tables, entity, **stamps)
 
-    def unmark(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
-        """As everywhere, while its agent is alive."""
-        found = self.find(tables, id, include_deleted=True)
-        return found is not None and self._has_agent(tables, found) and super().unmark(tables, id)
-
     def _require_agent(self, tables: Tables, entity: E) -> None:
         if not self._has_agent(tables, entity):
             raise NotFoundError(Agent.__name__, _NO_AGENT)
@@ -121,6 +101,31 @@ class InMemoryAgentPartRepository(InMemoryRepository[E]):
     def _has_agent(self, tables: Tables, entity: Any) -> bool:
         agent = tables.rows(InMemoryAgentRepository.kind).get(entity.agent_id)
         return agent is not None and alive(agent)
+
+
+class InMemoryAgentPartRepository(InMemoryOfAgentRepository[S]):
+    """What belongs to an agent, and goes and comes back with it.
+
+    The kind needs an ``agent_id`` and a ``deleted_at``. A subclass joins in by being declared.
+    """
+
+    async def restored(self, id: UUID) -> S:  # noqa: A002
+        """It, alive again. Raises ``NotFoundError``, ``DuplicateError``, and ``ConflictError`` while its agent is deleted."""
+        return copied(await self._scope.write(lambda tables: self.bring_back(tables, id)))
+
+    def bring_back(self, tables: Tables, id: UUID) -> S:  # noqa: A002
+        """``restored``, on ``tables``."""
+        found = self.find(tables, id, include_deleted=True)
+        if found is None:
+            raise NotFoundError(self.domain.__name__)
+        if not alive(found) and not self.unmark(tables, id):
+            raise ConflictError(f"{self.domain.__name__}: its agent is deleted")
+        return tables.rows(self.kind)[id]  # type: ignore[no-any-return]
+
+    def unmark(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
+        """As everywhere, while its agent is alive."""
+        found = self.find(tables, id, include_deleted=True)
+        return found is not None and self._has_agent(tables, found) and super().unmark(tables, id)
 
 
 def of_an_agent(kind: str) -> Parent:

@@ -20,7 +20,12 @@ from focal_data.domain.config import (
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
 from focal_data.inmemory import vector
-from focal_data.inmemory.agents import InMemoryAgentPartRepository, InMemoryAgentRepository, of_an_agent
+from focal_data.inmemory.agents import (
+    InMemoryAgentPartRepository,
+    InMemoryAgentRepository,
+    InMemoryOfAgentRepository,
+    of_an_agent,
+)
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope
 from focal_data.inmemory.repository import InMemoryRepository, Unique, alive
 from focal_data.stores.base import checked_limit
@@ -142,7 +147,7 @@ class InMemoryVariableRepository(InMemoryAgentPartRepository[Variable]):
         return self.given(max(living or found, key=lambda variable: variable.deleted_at, default=None))  # type: ignore[arg-type,return-value]
 
 
-class InMemoryToolActivationRepository(InMemoryRepository[ToolActivation]):
+class InMemoryToolActivationRepository(InMemoryOfAgentRepository[ToolActivation]):
     """Which tools an agent may use."""
 
     kind = "tool_activations"

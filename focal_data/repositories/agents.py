@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, bindparam, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
@@ -102,19 +102,8 @@ class AgentRepository(TenantRepository[AgentTable, Agent]):
         return [cls.c.enabled] if enabled_only else []
 
 
-class AgentPartRepository(TenantRepository[TableT, E]):
-    """What belongs to an agent: it is written only while its agent is alive, and goes and comes back with it.
-
-    The table needs an ``agent_id`` and a ``deleted_at``. A subclass joins in by being declared.
-    """
-
-    parts: ClassVar[dict[Table, type[AgentPartRepository[Any, Any]]]] = {}
-    """Every kind of part, by its table."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        if "table" in cls.__dict__:
-            cls.parts[cls.table] = cls
+class OfAgentRepository(TenantRepository[TableT, E]):
+    """What names an agent in ``agent_id``: it is written only while that agent is alive."""
 
     async def add(self, entity: E) -> E:
         """Insert it while its agent is alive, which the same statement makes sure of; ``NotFoundError`` otherwise."""
@@ -136,6 +125,59 @@ class AgentPartRepository(TenantRepository[TableT, E]):
 
         await self._scope.run(work)
         return stored
+
+    def _values(self, entity: E) -> dict[str, Any]:
+        return super()._values(entity) | {"key_agent_id": entity.agent_id}  # type: ignore[attr-defined]
+
+    async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
+        if not await self.raw(self._alive_agents(), {"ids": [entity.agent_id]}):  # type: ignore[attr-defined]
+            raise NotFoundError(Agent.__name__, _NO_AGENT)
+        await super()._explain(id, entity)
+
+    @classmethod
+    def _inserted(cls) -> Insert:
+        """INSERT … SELECT from the agent itself, locked, so that none slips in while the agent is being deleted."""
+        columns = cls.mapper.columns
+        values = select(*(bindparam(c.name, type_=c.type) for c in columns))
+        agent = values.select_from(AgentRepository.table).where(*cls._alive(bindparam("key_agent_id")))
+        names = [column.name for column in columns]
+        return insert(cls.table).from_select(names, agent.with_for_update(read=True))
+
+    @classmethod
+    def _guard(cls) -> ColumnElement[bool]:
+        """The agent is alive, and locked: an agent that is being deleted would not see what is moved to it meanwhile."""
+        return cls._locked_agent(bindparam("key_agent_id")).exists()
+
+    @classmethod
+    def _locked_agent(cls, agent_id: Any) -> Select[Any]:
+        return select(AgentRepository.c.id).where(*cls._alive(agent_id)).with_for_update(read=True)
+
+    @classmethod
+    @cache
+    def _alive_agents(cls) -> Statement:
+        agents = select(AgentRepository.c.id).where(
+            *AgentRepository.scoped(), AgentRepository.c.id == any_of("ids")
+        )
+        return Statement(agents.order_by(AgentRepository.c.id).with_for_update(read=True))
+
+    @classmethod
+    def _alive(cls, agent_id: Any) -> list[ColumnElement[bool]]:
+        return [*AgentRepository.scoped(), AgentRepository.c.id == agent_id]
+
+
+class AgentPartRepository(OfAgentRepository[TableT, E]):
+    """What belongs to an agent, and goes and comes back with it.
+
+    The table needs an ``agent_id`` and a ``deleted_at``. A subclass joins in by being declared.
+    """
+
+    parts: ClassVar[dict[Table, type[AgentPartRepository[Any, Any]]]] = {}
+    """Every kind of part, by its table."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "table" in cls.__dict__:
+            cls.parts[cls.table] = cls
 
     async def restored(self, id: UUID) -> E:  # noqa: A002
         """It, alive again. Raises ``NotFoundError``, ``DuplicateError``, and ``ConflictError`` while its agent is deleted."""
@@ -165,32 +207,11 @@ class AgentPartRepository(TenantRepository[TableT, E]):
         values = {"key_agent_id": agent_id, "was": deleted_at, "now": now}
         return await self._execute(self._restore_with_agent(), values)
 
-    def _values(self, entity: E) -> dict[str, Any]:
-        return super()._values(entity) | {"key_agent_id": entity.agent_id}  # type: ignore[attr-defined]
-
-    async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
-        if not await self.raw(self._alive_agents(), {"ids": [entity.agent_id]}):  # type: ignore[attr-defined]
-            raise NotFoundError(Agent.__name__, _NO_AGENT)
-        await super()._explain(id, entity)
-
-    @classmethod
-    def _inserted(cls) -> Insert:
-        """INSERT … SELECT from the agent itself, locked, so that none slips in while the agent is being deleted."""
-        columns = cls.mapper.columns
-        values = select(*(bindparam(c.name, type_=c.type) for c in columns))
-        agent = values.select_from(AgentRepository.table).where(*cls._alive(bindparam("key_agent_id")))
-        names = [column.name for column in columns]
-        return insert(cls.table).from_select(names, agent.with_for_update(read=True))
-
-    @classmethod
-    def _guard(cls) -> ColumnElement[bool]:
-        return select(AgentRepository.c.id).where(*cls._alive(bindparam("key_agent_id"))).exists()
-
     @classmethod
     @cache
     def _restore(cls) -> Statement:
         """As everywhere, and only while the agent is alive."""
-        agent = select(AgentRepository.c.id).where(*cls._alive(cls.c.agent_id)).correlate(cls.table).exists()
+        agent = cls._locked_agent(cls.c.agent_id).correlate(cls.table).exists()
         return Statement(cls._marked(None).where(cls.c.deleted_at.is_not(None), agent))
 
     @classmethod
@@ -206,18 +227,6 @@ class AgentPartRepository(TenantRepository[TableT, E]):
     @classmethod
     def _of_agent(cls) -> list[ColumnElement[bool]]:
         return [cls.c.tenant_id == bindparam("tenant_id"), cls.c.agent_id == bindparam("key_agent_id")]
-
-    @classmethod
-    @cache
-    def _alive_agents(cls) -> Statement:
-        agents = select(AgentRepository.c.id).where(
-            *AgentRepository.scoped(), AgentRepository.c.id == any_of("ids")
-        )
-        return Statement(agents.order_by(AgentRepository.c.id).with_for_update(read=True))
-
-    @classmethod
-    def _alive(cls, agent_id: Any) -> list[ColumnElement[bool]]:
-        return [*AgentRepository.scoped(), AgentRepository.c.id == agent_id]
 
 
 class ScopedPartRepository(AgentPartRepository[TableT, E]):

@@ -25,7 +25,12 @@ from focal_data.domain.config import (
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
 from focal_data.repositories import vector
-from focal_data.repositories.agents import AgentPartRepository, AgentRepository, ScopedPartRepository
+from focal_data.repositories.agents import (
+    AgentPartRepository,
+    AgentRepository,
+    OfAgentRepository,
+    ScopedPartRepository,
+)
 from focal_data.repositories.base import TenantRepository
 from focal_data.repositories.filtering import chosen, given
 from focal_data.stores.base import checked_limit
@@ -181,7 +186,7 @@ class VariableRepository(AgentPartRepository[VariableTable, Variable]):
         return Statement(rows.order_by(cls.c.deleted_at.desc().nulls_first()).limit(1))
 
 
-class ToolActivationRepository(TenantRepository[ToolActivationTable, ToolActivation]):
+class ToolActivationRepository(OfAgentRepository[ToolActivationTable, ToolActivation]):
     """Which tools an agent may use."""
 
     async def of_tool(self, agent_id: UUID, tool_id: str) -> ToolActivation | None:

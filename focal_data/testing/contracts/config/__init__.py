@@ -1,0 +1,26 @@
+"""The suite of the config store, composed of one class per promise."""
+
+from __future__ import annotations
+
+from focal_data.testing.contracts.config.deletion import (
+    DeletionContract,
+    ForeignContract,
+    NamesContract,
+    PartsContract,
+)
+from focal_data.testing.contracts.config.keeping import KeepingContract
+from focal_data.testing.contracts.config.listing import ArchiveContract, ListingContract
+
+__all__ = ["ConfigStoreContract"]
+
+
+class ConfigStoreContract(
+    KeepingContract,
+    DeletionContract,
+    PartsContract,
+    NamesContract,
+    ForeignContract,
+    ListingContract,
+    ArchiveContract,
+):
+    """What ``stores/base.py`` and ``stores/config.py`` promise. Needs ``.config`` and ``.transaction()`` of a tenant."""
