@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from focal_data.domain.base import Entity
+from focal_data.domain.changing import refuse_unchangeable
 from focal_data.domain.checking import checked, copied
 from focal_data.errors import (
     DuplicateError,
@@ -108,10 +109,13 @@ class InMemoryRepository(Generic[E]):
         return copied(await self._scope.write(lambda tables: self.insert(tables, new)))
 
     async def add_many(self, entities: Iterable[E]) -> list[E]:
-        """Insert all of ``entities`` or none, and return them as stored, in their order."""
+        """Insert all of ``entities`` or none, and return them as stored, in their order.
+
+        The error of the first one that is refused has its place from 0 as ``row``.
+        """
         new = self.all_new(entities)
-        await self._scope.write(lambda tables: [self.insert(tables, entity) for entity in new])
-        return [copied(entity) for entity in new]
+        stored = await self._scope.write(lambda tables: self.insert_all(tables, new))
+        return [copied(entity) for entity in stored]
 
     async def save(self, entity: E) -> E:
         """Insert one of revision 0, otherwise update the stored one if it still has that revision; returns it as stored.
@@ -123,7 +127,8 @@ class InMemoryRepository(Generic[E]):
         return await self.update(entity)
 
     async def update(self, entity: E) -> E:
-        """Update the stored one if it still has the entity's revision; see ``save``."""
+        """Update the stored one if it still has the entity's revision; see ``save``. ``UsageError`` for what has none."""
+        refuse_unchangeable(self.domain, ())
         mine = checked(entity, self.domain, self._scope.tenant_id)
         return copied(await self._scope.write(lambda tables: self.change(tables, mine)))
 
@@ -178,7 +183,8 @@ class InMemoryRepository(Generic[E]):
             try:
                 new.append(self.new(entity))
             except InvalidDataError as error:
-                raise InvalidDataError(f"[{number}].{error.field}", error.reason) from None
+                error.at_row(number)
+                raise
         return new
 
     def insert(self, tables: Tables, entity: E) -> E:
@@ -186,6 +192,17 @@ class InMemoryRepository(Generic[E]):
         if entity.id in tables.rows(self.kind):
             raise _violated(tables, DuplicateError(f"pk_{self.kind}", ("id",)))
         return self.put(tables, entity)
+
+    def insert_all(self, tables: Tables, entities: Iterable[E]) -> list[E]:
+        """``insert`` for each; what is refused is named with its place."""
+        stored = []
+        for number, entity in enumerate(entities):
+            try:
+                stored.append(self.insert(tables, entity))
+            except StoreError as error:
+                error.at_row(number)
+                raise
+        return stored
 
     def change(self, tables: Tables, entity: Any, **stamps: Any) -> E:
         """Replace the stored one by ``entity``, if that has its revision, counted up and with what an update leaves alone."""

@@ -88,7 +88,8 @@ class TenantRepository(ListingRepository[TableT, E]):
         return await self.update(entity)
 
     async def update(self, entity: E) -> E:
-        """Update the stored one if it still has the entity's revision; see ``save``."""
+        """Update the stored one if it still has the entity's revision; see ``save``. ``UsageError`` for what has none."""
+        refuse_unchangeable(self.mapper.domain, ())
         checked = self.mapper.checked(entity, self._scope.tenant_id)
         changed = self._stamped(checked, revision=checked.revision + 1, updated_at=self._scope.now())
         values = self._values(changed) | {"key_id": changed.id, "key_revision": checked.revision}  # type: ignore[attr-defined]

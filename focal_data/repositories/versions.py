@@ -6,6 +6,7 @@ The table holds what we believe now. Version n is known from its ``recorded_at``
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import cache
@@ -38,9 +39,10 @@ from focal_data.domain.answers import Page
 from focal_data.domain.base import ValueObject
 from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.memory import Entity, Relationship
-from focal_data.errors import InvalidDataError
+from focal_data.errors import InvalidDataError, RetryableError
 from focal_data.repositories import paging
-from focal_data.repositories.base import TableT, TenantRepository
+from focal_data.repositories.base import TableT, TenantRepository, any_of
+from focal_data.repositories.bulk import Road
 from focal_data.repositories.filtering import Conditions, chosen, given
 from focal_data.stores.base import checked_limit, checked_time
 from focal_data.tables.columns import utc
@@ -86,16 +88,24 @@ class VersionedRepository(TenantRepository[TableT, V]):
     # -- writing ---------------------------------------------------------------------------------------------------
 
     async def add(self, entity: V) -> V:
-        """Insert it. One that was deleted and comes back goes on where its history ends."""
-        return await self._added(self._new(entity))
+        """Insert it. One that was deleted and comes back goes on where its history ends.
+
+        ``RetryableError`` in a transaction when it was still being deleted: outside of one, the call is run again by itself.
+        """
+        new = self._new(entity)
+        return await self._scope.run(lambda tx: type(self)(tx)._added(new))
 
     async def add_many(self, entities: Iterable[V]) -> list[V]:
-        """Insert all of them or none, and return them as stored, in their order."""
+        """Insert all of them or none, and return them as stored, in their order. Errors have the ``row``; see ``add``."""
         new = self._all_new(entities)
+        rows, ids = [self._values(entity) for entity in new], [entity.id for entity in new]
 
         async def work(tx: Transaction) -> dict[UUID, V]:
-            await tx.execute_many(self._insert(), map(self._values, new))
-            return await type(self)(tx).get_many(entity.id for entity in new)
+            await self._road().insert(tx, rows)
+            here = type(self)(tx)
+            if await here._row(self._doubled(), {"ids": ids}) is not None:
+                raise _still_being_deleted()
+            return await here.get_many(ids)
 
         stored = await self._scope.run(work) if new else {}
         return [stored[entity.id] for entity in new]
@@ -127,6 +137,8 @@ class VersionedRepository(TenantRepository[TableT, V]):
 
     async def _added(self, stamped: V) -> V:
         kept = await self._row(self._insert(), self._values(stamped))
+        if kept is not None and kept["raced"]:
+            raise _still_being_deleted()
         return _as_stored(stamped, kept)
 
     # -- statements ------------------------------------------------------------------------------------------------
@@ -179,7 +191,30 @@ class VersionedRepository(TenantRepository[TableT, V]):
         ended = select(func.max(h.superseded_at)).where(*past).scalar_subquery()
         values = cls._given()
         values |= {"revision": last + 1, "recorded_at": func.greatest(values["recorded_at"], ended)}
-        return Statement(insert(cls.table).values(values).returning(cls.c.revision, cls.c.recorded_at))
+        added = insert(cls.table).values(values)
+        return Statement(added.returning(cls.c.revision, cls.c.recorded_at, cls._raced()))
+
+    @classmethod
+    def _raced(cls) -> ColumnElement[bool]:
+        """Whether one with this id was there when the statement began: it waited for a deletion, whose history it can't see."""
+        before = cls.table.alias("before").c
+        there = (before.tenant_id == bindparam("tenant_id"), before.id == bindparam("id"))
+        return select(before.id).where(*there).exists().label("raced")
+
+    @classmethod
+    @cache
+    def _doubled(cls) -> Statement:
+        """Those of ``ids`` whose revision is in the history: they were inserted when that could not be seen."""
+        h = cls.history.c
+        past = (h.tenant_id == bindparam("tenant_id"), h.id == cls.c.id, h.revision >= cls.c.revision)
+        doubled = select(h.id).where(*past).correlate(cls.table).exists()
+        return Statement(select(cls.c.id).where(*cls.scoped(), cls.c.id == any_of("ids"), doubled).limit(1))
+
+    @classmethod
+    @cache
+    def _road(cls) -> Road:
+        """One statement for each row, since each reads its own history."""
+        return Road(cls._insert(), cls._insert(), sys.maxsize)
 
     @classmethod
     @cache
@@ -244,7 +279,12 @@ def valid(c: Columns) -> ColumnElement[bool]:
 
 
 def _as_stored(entity: V, kept: Row | None) -> V:
-    return entity.model_copy(update=dict(kept or {}))
+    stamps = {"revision", "recorded_at"}
+    return entity.model_copy(update={name: value for name, value in (kept or {}).items() if name in stamps})
+
+
+def _still_being_deleted() -> RetryableError:
+    return RetryableError("one with this id was still being deleted; nothing was written")
 
 
 def _later(old: Columns) -> ColumnElement[datetime]:
