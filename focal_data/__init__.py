@@ -15,8 +15,11 @@ __all__ = [
     "AnchorMigrationPolicy",
     "AnchorTransformation",
     "AuditEvent",
+    "AuditKeys",
+    "AuditKind",
     "AuditStore",
     "AuthenticationError",
+    "ChainHead",
     "Channel",
     "ChannelIdentity",
     "ChatMessage",
@@ -130,8 +133,11 @@ _MODULES: Final = {
     "AnchorMigrationPolicy": "focal_data.domain.config",
     "AnchorTransformation": "focal_data.domain.config",
     "AuditEvent": "focal_data.domain.audit",
+    "AuditKeys": "focal_data.domain.chain",
+    "AuditKind": "focal_data.domain.chain",
     "AuditStore": "focal_data.stores.audit",
     "AuthenticationError": "focal_data.errors",
+    "ChainHead": "focal_data.domain.chain",
     "Channel": "focal_data.domain.profile",
     "ChannelIdentity": "focal_data.domain.profile",
     "ChatMessage": "focal_data.domain.ideation",
@@ -243,6 +249,7 @@ if TYPE_CHECKING:
     from focal_data.domain.answers import Page, Scored
     from focal_data.domain.audit import AuditEvent, ToolCall, TurnRecord
     from focal_data.domain.base import MutableEntity, SoftDeletableEntity, ValueObject
+    from focal_data.domain.chain import AuditKeys, AuditKind, ChainHead
     from focal_data.domain.config import (
         Agent,
         AgentSettings,

@@ -5,6 +5,8 @@ A wrong value is a ``SettingsError`` that names the variable and the reason, nev
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final, Self
 from urllib.parse import urlsplit
@@ -22,6 +24,10 @@ Seconds = Annotated[float, Field(ge=0.001, le=86_400)]  # servers take milliseco
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 
 
+MIN_AUDIT_KEY: Final = 32
+"""Characters of a key of the audit chain: ``openssl rand -hex 32`` makes a good one of 64."""
+
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_URL: Final = "is not a database URL; a password's own :, / and @ are written %3A, %2F and %40"
 
 
@@ -70,6 +76,11 @@ class Settings(BaseSettings):
 
     debug: bool = Field(False, description="raise where a model provider is called inside of a transaction")
 
+    audit_keys: SecretStr | None = Field(
+        None,
+        description="keys of the audit chain, id:key,id:key, the newest first; unset: rows are not chained",
+    )
+
     @classmethod
     def load(cls, **overrides: Any) -> Self:
         """The settings from the environment, ``overrides`` first. Raises ``SettingsError`` for the first wrong variable."""
@@ -86,7 +97,7 @@ class Settings(BaseSettings):
         """Exactly these and the defaults: neither the environment nor a ``.env`` file is read. Raises as ``load`` does."""
         return _Given.load(**values)
 
-    @field_validator("database_url", "migration_url", "redis_url", mode="before")
+    @field_validator("database_url", "migration_url", "redis_url", "audit_keys", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
@@ -104,6 +115,17 @@ class Settings(BaseSettings):
         if value is not None and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("audit_keys")
+    @classmethod
+    def _keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            audit_keys(value.get_secret_value())
+        return value
+
+    def chain_keys(self) -> Mapping[str, bytes]:
+        """The keys of the audit chain by id, the newest first; empty when none is set."""
+        return {} if self.audit_keys is None else audit_keys(self.audit_keys.get_secret_value())
 
     def service_url(self) -> URL:
         """PostgreSQL as services use it, for asyncpg. ``SettingsError`` when it is not set."""
@@ -158,6 +180,23 @@ def postgresql_url(text: str) -> URL:
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ValueError("must start with postgresql:// or postgresql+asyncpg://")
     return url.set(drivername="postgresql+asyncpg")
+
+
+def audit_keys(text: str) -> dict[str, bytes]:
+    """The keys in ``id:key,id:key``, in their order. ``ValueError`` for what is not that; it quotes nothing."""
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(text.split(","), start=1):
+        key_id, colon, key = part.strip().partition(":")
+        if not colon or not _KEY_ID.fullmatch(key_id):
+            raise ValueError(
+                f"entry {number} must be id:key, the id of letters, digits, _, . and -, at most 64"
+            )
+        if key_id in keys:
+            raise ValueError(f"entry {number} has the id of another")
+        if len(key) < MIN_AUDIT_KEY:
+            raise ValueError(f"entry {number} must have a key of {MIN_AUDIT_KEY} characters or more")
+        keys[key_id] = key.encode(errors="surrogatepass")  # an error of its own would quote a part of the key
+    return keys
 
 
 def _required(secret: SecretStr | None, name: str, reason: str) -> str:

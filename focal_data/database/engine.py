@@ -15,7 +15,9 @@ import asyncpg
 import orjson
 from sqlalchemy.engine import URL
 
+from focal_data.database.chaining import Chaining
 from focal_data.database.translation import DRIVER_ERRORS, refused
+from focal_data.domain.chain import AuditKeys
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import StoreTimeoutError, UsageError
 from focal_data.settings import Settings
@@ -35,6 +37,9 @@ class Database:
         self.settings = settings
         self.transactions: dict[asyncio.Task[Any], object] = {}
         """The open transaction of each task that holds one."""
+        keys = settings.chain_keys()
+        self.chaining = Chaining(AuditKeys(keys) if keys else None)
+        """The keys of the audit chain, and where its chains end."""
         self._slots = asyncio.Semaphore(settings.pool_size)
         self._idle: list[asyncpg.Connection] = []
         self._behind: dict[asyncpg.Connection, asyncio.Future[Any]] = {}

@@ -16,6 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
+from focal_data.database.chaining import Chaining, TransactionChaining
 from focal_data.database.engine import Database
 from focal_data.database.statement import Statement
 from focal_data.database.translation import DRIVER_ERRORS, READ_ERRORS, refused, translated
@@ -42,6 +43,9 @@ class Scope(Protocol):
 
     @property
     def tenant_id(self) -> TenantId: ...
+
+    @property
+    def chaining(self) -> Chaining: ...
 
     def now(self) -> datetime: ...
 
@@ -71,6 +75,11 @@ class TenantScope:
     def __init__(self, database: Database, tenant_id: UUID) -> None:
         self._database = database
         self.tenant_id = checked_tenant(tenant_id)
+
+    @property
+    def chaining(self) -> Chaining:
+        """The keys of the audit chain, and where this process last saw the chains end."""
+        return self._database.chaining
 
     def now(self) -> datetime:
         """The store's clock, in UTC."""
@@ -119,6 +128,7 @@ class Transaction:
 
     __slots__ = (
         "_begin",
+        "_chaining",
         "_connection",
         "_custom_plans",
         "_database",
@@ -135,10 +145,18 @@ class Transaction:
         self._reads = reads
         self._database = database
         self._custom_plans = custom_plan
+        self._chaining: TransactionChaining | None = None
         self._begin = _begin(database, tenant_id, custom_plan=custom_plan)
         self._connection: asyncpg.Connection | None = None
         self._task: asyncio.Task[Any] | None = None
         self._mark: TransactionMark | None = None
+
+    @property
+    def chaining(self) -> TransactionChaining:
+        """The keys of the audit chain, and what this transaction has written to its chains."""
+        if self._chaining is None:
+            self._chaining = TransactionChaining(self._database.chaining)
+        return self._chaining
 
     def now(self) -> datetime:
         """The store's clock, in UTC."""
@@ -236,6 +254,8 @@ class Transaction:
             self._database.give_back_after(connection, connection.execute("COMMIT", timeout=_END_TIMEOUT))
         else:
             await self._commit(connection)
+            if self._chaining is not None:
+                self._chaining.committed()
 
     @property
     def connection(self) -> asyncpg.Connection:

@@ -14,17 +14,20 @@ from focal_data.database.scope import HasScope, Scope
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page
 from focal_data.domain.audit import AuditEvent, TurnRecord
-from focal_data.errors import InvalidDataError
+from focal_data.domain.checking import checked_uuid
+from focal_data.domain.chain import EVENT, TURN, ChainHead
 from focal_data.repositories import paging
-from focal_data.repositories.base import TenantRepository
+from focal_data.repositories.chain import ChainedRepository
 from focal_data.repositories.filtering import chosen
-from focal_data.stores.audit import AuditStore
+from focal_data.stores.audit import AuditStore, checked_range
 from focal_data.stores.base import checked_limit, checked_offset
 from focal_data.tables.audit import AuditEventTable, TurnRecordTable
 
 
-class TurnRecordRepository(TenantRepository[TurnRecordTable, TurnRecord]):
+class TurnRecordRepository(ChainedRepository[TurnRecordTable, TurnRecord]):
     """Turns."""
+
+    kind = TURN
 
     async def of_session(self, session_id: UUID, *, limit: int, offset: int) -> list[TurnRecord]:
         """The session's turns, by their number upwards."""
@@ -40,6 +43,9 @@ class TurnRecordRepository(TenantRepository[TurnRecordTable, TurnRecord]):
         statement = self._newest(frozenset(values))
         turns = await self.all(statement, {**values, "limit": checked_limit(limit) + 1}, custom_plan=True)
         return paging.page(turns, limit, key)
+
+    def _first(self, entity: TurnRecord) -> ChainHead | None:
+        return ChainHead() if entity.turn_number <= 1 else None
 
     @classmethod
     @cache
@@ -60,8 +66,10 @@ class TurnRecordRepository(TenantRepository[TurnRecordTable, TurnRecord]):
         return Statement(rows.limit(bindparam("limit")))
 
 
-class AuditEventRepository(TenantRepository[AuditEventTable, AuditEvent]):
+class AuditEventRepository(ChainedRepository[AuditEventTable, AuditEvent]):
     """Events that are not turns."""
+
+    kind = EVENT
 
     async def of_session(self, session_id: UUID, event_type: str | None, *, limit: int) -> list[AuditEvent]:
         """The session's events, of one type or of all, oldest first, then by id."""
@@ -88,11 +96,12 @@ class PostgresAuditStore(AuditStore):
         return await self._turns.add(turn)
 
     async def get_turn(self, turn_id: UUID) -> TurnRecord | None:
-        return await self._turns.get(turn_id)
+        return await self._turns.get(checked_uuid("turn_id", turn_id))
 
     async def list_turns_by_session(
         self, session_id: UUID, limit: int = 100, offset: int = 0
     ) -> list[TurnRecord]:
+        checked_uuid("session_id", session_id)
         return await self._turns.of_session(session_id, limit=limit, offset=offset)
 
     async def list_turns(
@@ -108,20 +117,16 @@ class PostgresAuditStore(AuditStore):
         return await self._events.add(event)
 
     async def get_event(self, event_id: UUID) -> AuditEvent | None:
-        return await self._events.get(event_id)
+        return await self._events.get(checked_uuid("event_id", event_id))
 
     async def list_events_by_session(
         self, session_id: UUID, event_type: str | None = None, limit: int = 100
     ) -> list[AuditEvent]:
+        checked_uuid("session_id", session_id)
         return await self._events.of_session(session_id, event_type, limit=limit)
 
 
 def _range(start: datetime | None, end: datetime | None) -> dict[str, Any]:
-    """What is given of ``start`` and ``end``. Raises ``InvalidDataError`` for a naive time, or an end before the start."""
-    given = {name: time for name, time in (("start_time", start), ("end_time", end)) if time is not None}
-    for name, time in given.items():
-        if not isinstance(time, datetime) or time.utcoffset() is None:
-            raise InvalidDataError(name, "must be a timezone-aware datetime")
-    if start is not None and end is not None and start > end:
-        raise InvalidDataError("start_time", "must not be after end_time")
-    return given
+    """What is given of ``start`` and ``end``, checked."""
+    given = zip(("start_time", "end_time"), checked_range(start, end), strict=True)
+    return {name: time for name, time in given if time is not None}

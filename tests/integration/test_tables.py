@@ -8,7 +8,18 @@ from typing import Any, Final
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import Boolean, CheckConstraint, DateTime, Enum, Float, Integer, Table, Uuid, text
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    DateTime,
+    Enum,
+    Float,
+    Integer,
+    LargeBinary,
+    Table,
+    Uuid,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
@@ -57,7 +68,16 @@ def value_for(column: Any) -> Any:
         return None
     if isinstance(kind, TypedJSON):
         return document(kind)
-    simple = {Enum: "", Uuid: new_id(), Boolean: False, Integer: 1, Float: 0.5, DateTime: NOW, ARRAY: []}
+    simple: dict[Any, Any] = {
+        Enum: "",
+        Uuid: new_id(),
+        Boolean: False,
+        Integer: 1,
+        Float: 0.5,
+        DateTime: NOW,
+        ARRAY: [],
+    }
+    simple[LargeBinary] = b"x"
     if isinstance(kind, Enum):
         return kind.enums[0]
     return next((value for of, value in simple.items() if isinstance(kind, of)), "x")
@@ -175,6 +195,11 @@ BAD: Final[list[tuple[str, str, dict[str, Any]]]] = [
         (name, "whole_embedding", part)
         for name in ("rules", "scenarios", "episodes", "entities")
         for part in ({"embedding_model": "m"}, {"embedding_dimensions": 3})
+    ),
+    *(
+        (name, "whole_link", part)
+        for name in ("turn_records", "audit_events")
+        for part in ({"chain_id": new_id()}, {"hash": b"h", "chain_sequence": 1})
     ),
     *((name, "current_version_range", {"current_version": 0}) for name in ("agents",)),
     *((name, "version_range", {"version": 0}) for name in ("scenarios", "scenario_archives")),
