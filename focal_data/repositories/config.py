@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, Uuid, and_, bindparam, delete, func, select, true
+from sqlalchemy import ColumnElement, Text, Uuid, and_, bindparam, delete, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from focal_data.database.scope import HasScope, Scope
@@ -81,7 +81,8 @@ class RuleRepository(ScopedPartRepository[RuleTable, Rule]):
             .table_valued("scope", "scope_id")
             .render_derived()
         )
-        meets = and_(pairs.c.scope == cls.c.scope, func.coalesce(pairs.c.scope_id == cls.c.scope_id, true()))
+        same_id = or_(pairs.c.scope_id.is_(None), pairs.c.scope_id == cls.c.scope_id)
+        meets = and_(pairs.c.scope == cls.c.scope, same_id)
         conditions = {
             "agent_id": cls.c.agent_id == bindparam("agent_id"),
             "enabled": cls.c.enabled == bindparam("enabled"),

@@ -10,6 +10,8 @@ from focal_data.testing.contracts.config.deletion import (
 )
 from focal_data.testing.contracts.config.keeping import KeepingContract
 from focal_data.testing.contracts.config.listing import ArchiveContract, ListingContract
+from focal_data.testing.contracts.config.searching import SearchContract
+from focal_data.testing.contracts.config.transacting import TransactionContract
 
 __all__ = ["ConfigStoreContract"]
 
@@ -22,5 +24,7 @@ class ConfigStoreContract(
     ForeignContract,
     ListingContract,
     ArchiveContract,
+    SearchContract,
+    TransactionContract,
 ):
     """What ``stores/base.py`` and ``stores/config.py`` promise. Needs ``.config`` and ``.transaction()`` of a tenant."""
