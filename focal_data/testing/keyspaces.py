@@ -67,4 +67,5 @@ def _numbered(redis_url: str, number: int) -> str:
         query["db"] = str(number)
     else:
         path = f"/{number}"
-    return url._replace(path=path, query=urlencode(query)).geturl()
+    numbered = url._replace(path=path, query=urlencode(query)).geturl()
+    return numbered if "://" in numbered else numbered.replace(":", "://", 1)  # urllib drops an empty host
