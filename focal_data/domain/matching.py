@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -241,8 +240,7 @@ def _json_met(op: str, value: Any, asked: Sequence[Any]) -> bool:
 def _in_range(value: Any, start: float | None, end: float | None) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    number = _exact(value)
-    return (start is None or _exact(start) <= number) and (end is None or number < _exact(end))
+    return (start is None or start <= value) and (end is None or value < end)
 
 
 def same_json(one: Json, other: Json) -> bool:
@@ -251,7 +249,7 @@ def same_json(one: Json, other: Json) -> bool:
         case bool() | str() | None, _:
             return type(one) is type(other) and one == other
         case int() | float(), int() | float():
-            return not isinstance(other, bool) and _exact(one) == _exact(other)
+            return not isinstance(other, bool) and one == other
         case list(), list():
             return len(one) == len(other) and all(map(same_json, one, other))
         case dict(), dict():
@@ -267,8 +265,3 @@ def _holds(outer: Any, inner: Any) -> bool:
         case list(), list():
             return all(any(_holds(element, wanted) for element in outer) for wanted in inner)
     return same_json(outer, inner)
-
-
-def _exact(number: float) -> Decimal:
-    """As PostgreSQL keeps it: by its decimal digits, which Python doesn't compare by."""
-    return Decimal(repr(number)) if isinstance(number, float) else Decimal(number)

@@ -6,14 +6,14 @@ under the names that the constraints have in PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from focal_data.domain.base import Entity
-from focal_data.domain.changing import refuse_unchangeable
+from focal_data.domain.changing import evolved, refuse_unchangeable
 from focal_data.domain.checking import checked, copied
 from focal_data.errors import (
     DuplicateError,
@@ -24,6 +24,7 @@ from focal_data.errors import (
     StoreError,
 )
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope, Tables
+from focal_data.inmemory.listing import InMemoryListing
 
 E = TypeVar("E", bound=Entity)
 
@@ -62,7 +63,7 @@ def alive(entity: Any) -> bool:
     return getattr(entity, "deleted_at", None) is None
 
 
-class InMemoryRepository(Generic[E]):
+class InMemoryRepository(InMemoryListing[E]):
     """The entities of one kind that belong to one tenant.
 
     Made from a tenant (each call is a transaction of its own) or from a unit of work (each call joins it). Methods that take
@@ -131,6 +132,18 @@ class InMemoryRepository(Generic[E]):
         refuse_unchangeable(self.domain, ())
         mine = checked(entity, self.domain, self._scope.tenant_id)
         return copied(await self._scope.write(lambda tables: self.change(tables, mine)))
+
+    async def update_fields(self, id: UUID, /, *, revision: int | None = None, **changes: Any) -> E:  # noqa: A002
+        """Change some fields of the stored one and return it as stored; without changes, as it is.
+
+        What comes out is validated as a whole. With ``revision``, nothing happens unless that is still the stored one:
+        ``StaleRevisionError``. Raises ``NotFoundError``, ``DuplicateError``, and ``InvalidDataError`` for an unknown field, one
+        that the store sets, or a value.
+        """
+        refuse_unchangeable(self.domain, changes)
+        return copied(
+            await self._scope.write(lambda tables: self.change_fields(tables, id, revision, changes))
+        )
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
         """Mark as deleted where the kind has ``deleted_at``, remove otherwise; whether there was one to delete."""
@@ -214,6 +227,22 @@ class InMemoryRepository(Generic[E]):
         kept = {"created_at": getattr(current, "created_at", None), "deleted_at": None}
         stamps = kept | {"revision": current.revision + 1, "updated_at": self._scope.now()} | stamps
         return self.put(tables, self.stamped(entity, **stamps))
+
+    def change_fields(
+        self,
+        tables: Tables,
+        id: UUID,  # noqa: A002
+        revision: int | None,
+        changes: Mapping[str, Any],
+    ) -> E:
+        """``change`` of some fields; of none, the stored one as it is."""
+        current: Any = self.find(tables, id)
+        if current is None:
+            raise NotFoundError(self.domain.__name__)
+        if revision not in (None, current.revision):
+            raise StaleRevisionError(self.domain.__name__, current.revision)
+        changed: E = checked(evolved(current, changes), self.domain, self._scope.tenant_id)
+        return self.change(tables, changed) if changes else changed
 
     def mark(self, tables: Tables, id: UUID, *, at: datetime | None = None) -> bool:  # noqa: A002
         """Mark the one with this id as deleted, ``at`` a time or now; whether there was one."""

@@ -43,6 +43,7 @@ from focal_data.tables.columns import utc
 Columns = ReadOnlyColumnCollection[str, Any]
 
 _JSONB: Final = JSONB(none_as_null=True)
+_JSONBS: Final = ARRAY(_JSONB, dimensions=1)  # a list in it is one value, not another dimension
 _TYPES: Final[dict[Kind, TypeEngine[Any]]] = {
     Kind.TEXT: Text(),
     Kind.ENUM: Text(),
@@ -147,7 +148,7 @@ def _json_range(json: Any, leaf: Leaf) -> ColumnElement[bool]:
 
 _JSON: Final[dict[str, Callable[[Any, Leaf], ColumnElement[bool]]]] = {
     "equals": lambda json, leaf: json == _value(leaf.values[0], _JSONB),
-    "one_of": lambda json, leaf: json == any_(_value(leaf.values[0], ARRAY(_JSONB))),
+    "one_of": lambda json, leaf: json == any_(_value(leaf.values[0], _JSONBS)),
     "between": _json_range,
     "contains": lambda json, leaf: json.contains(_value(leaf.values[0], _JSONB)),
     "is_null": lambda json, leaf: func.coalesce(_json_type(json), "null") == "null",
