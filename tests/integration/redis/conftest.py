@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,8 @@ from focal_data.ids import TenantId, new_id
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
+from focal_data.testing.contracts.session import MovedClock
 from tests.integration.redis.server import Proxy, RedisServer
-
-
-class FakeClock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **how_far: float) -> datetime:
-        self.now += timedelta(**how_far)
-        return self.now
 
 
 @pytest.fixture(scope="session")
@@ -71,8 +57,8 @@ async def proxy(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> MovedClock:
+    return MovedClock()
 
 
 @pytest.fixture
@@ -81,10 +67,10 @@ def tenant_id() -> TenantId:
 
 
 @pytest.fixture
-def store(client: RedisClient, tenant_id: TenantId, clock: FakeClock) -> RedisSessionStore:
+def store(client: RedisClient, tenant_id: TenantId, clock: MovedClock) -> RedisSessionStore:
     return RedisSessionStore(client, tenant_id, clock=clock)
 
 
 @pytest.fixture
-def maintenance(client: RedisClient, clock: FakeClock) -> RedisSessionMaintenance:
+def maintenance(client: RedisClient, clock: MovedClock) -> RedisSessionMaintenance:
     return RedisSessionMaintenance(client, clock=clock)

@@ -224,19 +224,6 @@ async def test_cancelled(fragile_store: RedisSessionStore) -> None:
         assert session == await fragile_store.get(session.session_id)
 
 
-async def test_a_thousand_at_once(store: RedisSessionStore) -> None:
-    """A thousand tasks save and get at once without an error."""
-
-    async def converse(number: int) -> Session | None:
-        session = await store.save(a_session(channel_user_id=f"user-{number}"))
-        seen = await store.get(session.session_id)
-        return await store.save(seen.evolve(turn_count=1))
-
-    saved = await asyncio.gather(*(converse(number) for number in range(1000)))
-
-    assert {(2, 1)} == {(session.revision, session.turn_count) for session in saved}
-
-
 DAMAGE = {
     "empty": b"",
     "short": b"\x01short",

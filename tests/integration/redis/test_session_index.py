@@ -1,51 +1,19 @@
 from __future__ import annotations
 
-import pytest
 import redis
 
-from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
-from focal_data.errors import InvalidDataError
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionStore
-from tests.integration.redis.conftest import FakeClock
-from tests.integration.redis.examples import AGENT, SCENARIO, a_session, a_visit, cold_key
+from focal_data.testing.contracts.session import MovedClock
+from tests.integration.redis.examples import AGENT, SCENARIO, a_session, cold_key
 
 
 async def by_step(store: RedisSessionStore, content: str = "content-1", **options: object) -> list[Session]:
     return (await store.find_sessions_by_step_hash(SCENARIO, 2, content, **options)).items
-
-
-async def test_a_move_of_everything(store: RedisSessionStore) -> None:
-    """A session that moved is found by what it has now, and by nothing that it had."""
-    old = await store.save(a_session())
-    new = await store.save(
-        old.evolve(
-            agent_id=new_id(),
-            channel=Channel.EMAIL,
-            channel_user_id="user-2",
-            customer_profile_id=new_id(),
-            status=SessionStatus.PROCESSING,
-            step_history=[*old.step_history, a_visit("content-2")],
-        )
-    )
-
-    assert [] == await store.list_by_agent(AGENT)
-    assert [] == await store.list_by_agent(new.agent_id, SessionStatus.ACTIVE)
-    assert (
-        [new]
-        == await store.list_by_agent(new.agent_id, SessionStatus.PROCESSING)
-        == await store.list_by_agent(new.agent_id)
-    )
-    assert await store.get_by_channel(old.channel, old.channel_user_id) is None
-    assert new == await store.get_by_channel(new.channel, new.channel_user_id)
-    assert [] == await store.list_by_customer(old.customer_profile_id)
-    assert [new] == await store.list_by_customer(new.customer_profile_id)
-    assert [] == await by_step(store)
-    assert [new] == await by_step(store, "content-2")
 
 
 async def test_a_move_leaves_no_entry(store: RedisSessionStore, direct: redis.Redis) -> None:
@@ -56,175 +24,8 @@ async def test_a_move_leaves_no_entry(store: RedisSessionStore, direct: redis.Re
     assert 4 == direct.dbsize()  # two copies, the agent's index, the age
 
 
-async def test_closed(store: RedisSessionStore) -> None:
-    """A closed session is not found by its channel or step; it is listed, and found again when it is open."""
-    session = await store.save(a_session())
-    closed = await store.save(session.evolve(status=SessionStatus.CLOSED))
-
-    assert await store.get_by_channel(closed.channel, closed.channel_user_id) is None
-    assert [] == await by_step(store)
-    assert (
-        [closed]
-        == await store.list_by_agent(AGENT)
-        == await store.list_by_customer(closed.customer_profile_id)
-    )
-
-    opened = await store.save(closed.evolve(status=SessionStatus.ACTIVE))
-    assert opened == await store.get_by_channel(closed.channel, closed.channel_user_id)
-
-
-async def test_order(store: RedisSessionStore, clock: FakeClock) -> None:
-    """Lists are newest activity first and then by id, over all statuses; a limit cuts the end off."""
-    customer = new_id()
-    statuses = list(SessionStatus)
-    saved = []
-    for number in range(30):
-        if number % 3 == 0:
-            clock.advance(seconds=1)
-        saved.append(await store.save(a_session(customer_profile_id=customer, status=statuses[number % 5])))
-    clock.advance(seconds=1)
-    saved[4] = await store.save(saved[4])
-
-    expected = sorted(saved, key=lambda s: (-s.last_activity_at.timestamp(), s.session_id))
-    assert expected == await store.list_by_agent(AGENT)
-    assert expected == await store.list_by_customer(customer)
-    assert expected[:7] == await store.list_by_agent(AGENT, limit=7)
-    closed = [session for session in expected if session.status is SessionStatus.CLOSED]
-    assert closed == await store.list_by_agent(AGENT, SessionStatus.CLOSED)
-
-
-async def test_newest_of_a_channel(store: RedisSessionStore, clock: FakeClock) -> None:
-    """By channel comes the newest that is not closed, of one agent or of any, however many others there are."""
-    first = await store.save(a_session(agent_id=new_id()))
-    for _ in range(12):
-        clock.advance(seconds=1)
-        newest = await store.save(a_session())
-    clock.advance(seconds=1)
-    await store.save(a_session(status=SessionStatus.CLOSED))
-
-    assert newest == await store.get_by_channel(Channel.WEBCHAT, "user-1")
-    assert newest == await store.get_by_channel(Channel.WEBCHAT, "user-1", agent_id=AGENT)
-    assert first == await store.get_by_channel(Channel.WEBCHAT, "user-1", agent_id=first.agent_id)
-    assert await store.get_by_channel(Channel.WEBCHAT, "user-1", agent_id=new_id()) is None
-    assert await store.get_by_channel(Channel.EMAIL, "user-1") is None
-
-
-async def test_pages(store: RedisSessionStore, clock: FakeClock) -> None:
-    """Pages follow each other without a gap and without repeating, also among many of one time."""
-    saved = [await store.save(a_session()) for _ in range(12)]
-    clock.advance(seconds=1)
-    saved += [await store.save(a_session()) for _ in range(5)]
-
-    pages, cursor = [], None
-    while not pages or cursor:
-        page = await store.find_sessions_by_step_hash(SCENARIO, 2, "content-1", limit=4, cursor=cursor)
-        cursor = page.next_cursor
-        pages.append(page.items)
-
-    expected = sorted(saved, key=lambda s: (-s.last_activity_at.timestamp(), s.session_id))
-    assert expected == [session for page in pages for session in page]
-    assert [4, 4, 4, 4, 1] == [len(page) for page in pages]
-
-
-async def test_pages_while_things_change(store: RedisSessionStore) -> None:
-    """A session deleted between two pages, even the one a page ended with, shifts nothing."""
-    saved = sorted([(await store.save(a_session())).session_id for _ in range(6)])
-    first = await store.find_sessions_by_step_hash(SCENARIO, 2, "content-1", limit=2)
-    await store.delete(first.items[-1].session_id)
-
-    second = await store.find_sessions_by_step_hash(
-        SCENARIO, 2, "content-1", limit=10, cursor=first.next_cursor
-    )
-
-    assert saved[2:] == [session.session_id for session in second]
-    assert second.next_cursor is None
-
-
-async def test_a_last_full_page(store: RedisSessionStore) -> None:
-    """A page that takes the last one has no cursor."""
-    for _ in range(4):
-        await store.save(a_session())
-
-    assert (await store.find_sessions_by_step_hash(SCENARIO, 2, "content-1", limit=4)).next_cursor is None
-
-
-@pytest.mark.parametrize("cursor", ["", "nonsense", "ünsinn", "AAAA"])
-async def test_bad_cursor(store: RedisSessionStore, cursor: str) -> None:
-    """A cursor that can't be read is refused."""
-    with pytest.raises(InvalidDataError, match="cursor"):
-        await by_step(store, cursor=cursor)
-
-
-async def test_a_cursor_of_another_question(store: RedisSessionStore) -> None:
-    """A cursor belongs to the step and the filter that gave it."""
-    for _ in range(3):
-        await store.save(a_session())
-    cursor = (await store.find_sessions_by_step_hash(SCENARIO, 2, "content-1", limit=1)).next_cursor
-
-    with pytest.raises(InvalidDataError, match="cursor"):
-        await by_step(store, "content-2", cursor=cursor)
-    with pytest.raises(InvalidDataError, match="cursor"):
-        await by_step(store, cursor=cursor, scope_filter=ScopeFilter(include_channels=[Channel.WEBCHAT]))
-
-
-@pytest.mark.parametrize("limit", [0, 1001, True])
-async def test_bad_limit(store: RedisSessionStore, limit: int) -> None:
-    """A limit is 1 to 1000."""
-    with pytest.raises(InvalidDataError, match="limit"):
-        await store.list_by_agent(AGENT, limit=limit)
-    with pytest.raises(InvalidDataError, match="limit"):
-        await by_step(store, limit=limit)
-
-
-async def test_step(store: RedisSessionStore) -> None:
-    """Where a session stands is its scenario, its version, and the content of its last step."""
-    here = await store.save(a_session())
-    await store.save(a_session(active_scenario_id=new_id()))
-    await store.save(a_session(active_scenario_version=3))
-    await store.save(a_session(active_scenario_version=None))
-    await store.save(a_session(step_history=[a_visit("content-1"), a_visit("content-2")]))
-    await store.save(a_session(step_history=[a_visit("content-1"), a_visit(None)]))
-    await store.save(a_session(step_history=[]))
-
-    assert [here] == await by_step(store)
-
-
-async def test_scope(store: RedisSessionStore, clock: FakeClock) -> None:
-    """A scope narrows by channel, current node and age since creation; what is left out is open."""
-    old = await store.save(a_session(channel=Channel.EMAIL))
-    clock.advance(days=3)
-    old = await store.save(old)
-    new = await store.save(a_session(active_step_id=None))
-    nodes = [old.active_step_id]
-
-    async def ids(**scope: object) -> list[Session]:
-        return await by_step(store, scope_filter=ScopeFilter(**scope))
-
-    both = sorted([old, new], key=lambda s: s.session_id)
-    assert both == await ids() == await ids(custom_conditions=["for others"])
-    assert (
-        [old] == await ids(include_channels=[Channel.EMAIL]) == await ids(exclude_channels=[Channel.WEBCHAT])
-    )
-    assert [old] == await ids(include_current_nodes=nodes)
-    assert [new] == await ids(exclude_current_nodes=nodes)
-    assert [old] == await ids(min_session_age_days=3)
-    assert [] == await ids(min_session_age_days=4)
-    assert [new] == await ids(max_session_age_days=2)
-    assert both == await ids(max_session_age_days=3, min_session_age_days=0)
-
-
-async def test_a_narrow_scope_among_many(store: RedisSessionStore) -> None:
-    """A page that finds few among many goes on looking, and gives a cursor rather than look for ever."""
-    for _ in range(60):
-        await store.save(a_session())
-    rare = await store.save(a_session(channel=Channel.VOICE))
-    scope = ScopeFilter(include_channels=[Channel.VOICE])
-
-    assert [rare] == await by_step(store, scope_filter=scope, limit=1)
-
-
 async def test_stale_entries(
-    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, clock: FakeClock
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
 ) -> None:
     """Entries that mislead, of sessions gone or moved or by another time, are not believed, and repaired."""
     other = await store.save(
@@ -336,7 +137,7 @@ async def test_unknown_scripts(store: RedisSessionStore, client: RedisClient, di
 
 
 async def test_round_trips_past_old_ones(
-    store: RedisSessionStore, direct: redis.Redis, clock: FakeClock
+    store: RedisSessionStore, direct: redis.Redis, clock: MovedClock
 ) -> None:
     """Sessions that are too old and not yet swept cost a list no round trips."""
     for _ in range(60):

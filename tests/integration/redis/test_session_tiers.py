@@ -4,12 +4,12 @@ import zlib
 
 import redis
 
-from focal_data.ids import TenantId, new_id
+from focal_data.ids import TenantId
 from focal_data.redis.client import RedisClient
 from focal_data.redis.codec import encode
 from focal_data.redis.session import RedisSessionStore
 from focal_data.settings import Settings
-from tests.integration.redis.conftest import FakeClock
+from focal_data.testing.contracts.session import MovedClock
 from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
 
 THIRTY_MINUTES = 1_800_000
@@ -25,15 +25,6 @@ async def test_save_both_tiers(store: RedisSessionStore, direct: redis.Redis, te
     assert SECRET.encode() in direct.get(hot)
     assert SECRET.encode() not in direct.get(cold)
     assert direct.strlen(cold) < direct.strlen(hot)
-
-
-async def test_what_is_read_is_what_was_returned(store: RedisSessionStore) -> None:
-    """Hot or cold, a session is read as it was returned by the save."""
-    saved = await store.save(a_session())
-
-    assert saved == await store.get(saved.session_id)
-    assert await store.demote_to_persistent(saved.session_id)
-    assert saved == await store.get(saved.session_id)
 
 
 async def test_promotion(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
@@ -84,19 +75,6 @@ async def test_lists_leave_cold(store: RedisSessionStore, direct: redis.Redis, t
     assert not direct.exists(hot_key(tenant_id, session.session_id))
 
 
-async def test_promote_and_demote_tell(store: RedisSessionStore) -> None:
-    """To promote tells whether there is a session, to demote whether there was a hot copy."""
-    session = await store.save(a_session())
-
-    assert await store.promote_to_hot(session.session_id)
-    assert await store.demote_to_persistent(session.session_id)
-    assert not await store.demote_to_persistent(session.session_id)
-    assert await store.promote_to_hot(session.session_id)
-    assert await store.demote_to_persistent(session.session_id)
-    assert not await store.promote_to_hot(new_id())
-    assert not await store.demote_to_persistent(new_id())
-
-
 async def test_promote_gives_the_full_time(
     store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId
 ) -> None:
@@ -113,7 +91,7 @@ async def test_promote_gives_the_full_time(
 
 
 async def test_hot_ttl_is_a_setting(
-    settings: Settings, direct: redis.Redis, tenant_id: TenantId, clock: FakeClock
+    settings: Settings, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
 ) -> None:
     """How long a session stays hot is a setting."""
     async with RedisClient(settings.model_copy(update={"session_hot_ttl": 2.5})) as client:
