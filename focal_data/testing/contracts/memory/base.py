@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import pytest
@@ -16,6 +16,7 @@ from focal_data.domain.memory import Entity, Episode, Relationship, Traversal
 from focal_data.stores.memory import MemoryStore
 from focal_data.testing.contracts.base import StoreContract, TenantUnderTest
 
+T = TypeVar("T")
 MakeEpisode = Callable[..., Episode]
 MakeEntity = Callable[..., Entity]
 MakeRelationship = Callable[..., Relationship]
@@ -89,3 +90,14 @@ def contents(hits: Iterable[Scored[Episode]]) -> list[str]:
 def reached(found: Iterable[Traversal]) -> list[tuple[str, int]]:
     """The names of what was reached, and how far."""
     return [(way.entity.name, way.depth) for way in found]
+
+
+def there(found: T | None) -> T:
+    """What was found, which must be there."""
+    assert found is not None
+    return found
+
+
+def recorded(version: Episode | Entity | Relationship) -> datetime:
+    """When it was recorded."""
+    return there(version.recorded_at)

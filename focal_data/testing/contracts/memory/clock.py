@@ -18,6 +18,8 @@ from focal_data.testing.contracts.memory.base import (
     MakeEntity,
     MakeRelationship,
     MemorySuite,
+    recorded,
+    there,
 )
 
 
@@ -50,11 +52,12 @@ class MemoryClockContract(MemorySuite):
         await memory.delete_entity(first.id)
         clock.time -= timedelta(days=1)
         again = await memory.add_entity(entity("c", id=first.id))
-        assert (3, NOON + timedelta(hours=2)) == (again.revision, again.recorded_at)
+        assert (3, NOON + timedelta(hours=2)) == (again.revision, recorded(again))
         assert again == await memory.get_entity(first.id)
-        assert await memory.update_entity(again.evolve(name="d"))
+        assert 4 == (await memory.update_entity(again.evolve(name="d"))).revision
         assert await memory.delete_entity(first.id)
-        assert "b" == (await memory.get_entity(first.id, known_at=NOON + timedelta(hours=1.5))).name
+        then = await memory.get_entity(first.id, known_at=NOON + timedelta(hours=1.5))
+        assert "b" == there(then).name
 
     async def test_versions_follow_each_other_whatever_the_clock_says(
         self, memory: MemoryStore, clock: ManualClock, entity: MakeEntity, relationship: MakeRelationship
@@ -64,7 +67,7 @@ class MemoryClockContract(MemorySuite):
         link = await memory.add_relationship(relationship(a, b))
         clock.time -= timedelta(hours=1)
         second = await memory.update_entity(a.evolve(name="a2"))
-        assert NOON + TICK == second.recorded_at
+        assert NOON + TICK == recorded(second)
         assert second == await memory.get_entity(a.id)
         assert a == await memory.get_entity(a.id, known_at=NOON)
         assert NOON + TICK == (await memory.update_relationship(link.evolve(confidence=0.1))).recorded_at
@@ -94,17 +97,17 @@ class MemoryClockContract(MemorySuite):
                 old = rnd.choice(known)
                 end = old.valid_from + timedelta(days=rnd.randrange(1, 5))
                 new = await memory.update_entity(old.evolve(name=str(step), valid_to=rnd.choice((None, end))))
-                supersede(old, new.recorded_at)
+                supersede(old, recorded(new))
                 current[new.id] = new
             else:
                 old = current.pop(rnd.choice(known).id)
                 await memory.delete_entity(old.id)
-                supersede(old, max(clock.time, old.recorded_at + TICK))
+                supersede(old, max(clock.time, recorded(old) + TICK))
         for _ in range(60):
             known_at = NOON + timedelta(microseconds=rnd.randrange(-5, 300))
             as_of = rnd.choice((None, NOON + timedelta(days=rnd.randrange(9))))
-            expected = [v for v in current.values() if v.recorded_at <= known_at]
-            expected += [v for v, until in versions if v.recorded_at <= known_at < until]
+            expected = [v for v in current.values() if recorded(v) <= known_at]
+            expected += [v for v, until in versions if recorded(v) <= known_at < until]
             if as_of:
                 expected = [
                     v for v in expected if v.valid_from <= as_of and not (v.valid_to and v.valid_to <= as_of)

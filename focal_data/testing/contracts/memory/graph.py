@@ -18,6 +18,8 @@ from focal_data.testing.contracts.memory.base import (
     MakeRelationship,
     MemorySuite,
     people,
+    recorded,
+    there,
 )
 
 
@@ -42,7 +44,7 @@ class GraphContract(MemorySuite):
             tenant_id=tenant.tenant_id,
             revision=1,
             recorded_at=stored.recorded_at,
-            embedding=given.embedding.rounded(),
+            embedding=there(given.embedding).rounded(),
         )
         assert expected == stored
         assert stored == await memory.get_entity(given.id)
@@ -102,25 +104,90 @@ class GraphContract(MemorySuite):
         assert later == await memory.get_relationship(later.id)
         assert (await memory.get_relationship(later.id, known_at=NOON)) is None
 
-    async def test_locks_hold(
+    async def test_an_entity_is_locked_by_its_revision(self, memory: MemoryStore, entity: MakeEntity) -> None:
+        """A stale revision tells the current one, a missing thing is not found, and adding and updating are not mixed up."""
+        stored = await memory.add_entity(entity())
+        second = await memory.update_entity(stored.evolve(attributes={"n": 2}))
+        assert (1, 2) == (stored.revision, second.revision)
+        with pytest.raises(StaleRevisionError) as stale:
+            await memory.update_entity(stored.evolve(attributes={"n": 3}))
+        assert ("Entity", 2) == (stale.value.entity, stale.value.current_revision)
+        with pytest.raises(NotFoundError):
+            await memory.update_entity(stored.evolve(id=uuid4()))
+        with pytest.raises(InvalidDataError, match=r"^revision: "):
+            await memory.add_entity(stored.evolve(id=uuid4()))
+        with pytest.raises(InvalidDataError, match=r"^revision: "):
+            await memory.update_entity(stored.evolve(revision=0))
+        assert second == await memory.get_entity(stored.id)
+
+    async def test_a_relationship_is_locked_by_its_revision(
         self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
     ) -> None:
-        """A stale revision tells the current one, a missing thing is not found, and adding and updating are not mixed up."""
+        """As an entity is."""
         a, b = await people(memory, entity, "ab")
-        link = await memory.add_relationship(relationship(a, b))
-        for stored, add, update, get in (
-            (a, memory.add_entity, memory.update_entity, memory.get_entity),
-            (link, memory.add_relationship, memory.update_relationship, memory.get_relationship),
+        stored = await memory.add_relationship(relationship(a, b))
+        second = await memory.update_relationship(stored.evolve(attributes={"n": 2}))
+        assert (1, 2) == (stored.revision, second.revision)
+        with pytest.raises(StaleRevisionError) as stale:
+            await memory.update_relationship(stored.evolve(attributes={"n": 3}))
+        assert ("Relationship", 2) == (stale.value.entity, stale.value.current_revision)
+        with pytest.raises(NotFoundError):
+            await memory.update_relationship(stored.evolve(id=uuid4()))
+        with pytest.raises(InvalidDataError, match=r"^revision: "):
+            await memory.add_relationship(stored.evolve(id=uuid4()))
+        with pytest.raises(InvalidDataError, match=r"^revision: "):
+            await memory.update_relationship(stored.evolve(revision=0))
+        assert second == await memory.get_relationship(stored.id)
+
+    async def test_parents_are_named(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """By their class, on adding and on updating."""
+        stored = await memory.add_entity(entity())
+        link = await memory.add_relationship(relationship(stored, stored))
+        for write, parent in (
+            (memory.add_entity(entity(agent_id=NEVER)), "Agent"),
+            (memory.add_entity(entity(customer_profile_id=NEVER)), "CustomerProfile"),
+            (memory.update_entity(stored.evolve(agent_id=NEVER)), "Agent"),
+            (memory.update_entity(stored.evolve(customer_profile_id=NEVER)), "CustomerProfile"),
+            (memory.add_relationship(relationship(stored, NEVER)), "Entity"),
+            (memory.update_relationship(link.evolve(from_entity_id=NEVER)), "Entity"),
         ):
-            second = await update(stored.evolve(attributes={"n": 2}))
-            assert 2 == second.revision
-            with pytest.raises(StaleRevisionError) as stale:
-                await update(stored.evolve(attributes={"n": 3}))
-            assert 2 == stale.value.current_revision
-            with pytest.raises(NotFoundError):
-                await update(stored.evolve(id=uuid4()))
-            with pytest.raises(InvalidDataError, match=r"^revision: "):
-                await add(stored.evolve(id=uuid4()))
-            with pytest.raises(InvalidDataError, match=r"^revision: "):
-                await update(stored.evolve(revision=0))
-            assert second == await get(stored.id)
+            with pytest.raises(NotFoundError) as missing:
+                await write
+            assert parent == missing.value.entity
+        assert (stored, link) == (await memory.get_entity(stored.id), await memory.get_relationship(link.id))
+
+    async def test_times_and_revisions_are_the_stores(self, memory: MemoryStore, entity: MakeEntity) -> None:
+        """What a caller puts into ``recorded_at`` is ignored, and the id of an update can't move it to another tenant."""
+        stored = await memory.add_entity(entity(recorded_at=NOON))
+        assert NOON < recorded(stored)
+        updated = await memory.update_entity(stored.evolve(recorded_at=NOON, name="b"))
+        assert recorded(stored) < recorded(updated)
+        with pytest.raises(InvalidDataError, match=r"^tenant_id: "):
+            await memory.update_entity(updated.evolve(tenant_id=uuid4()))
+        assert updated == await memory.get_entity(stored.id)
+
+    async def test_what_is_handed_over_or_given_is_a_copy(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """Changing a dict inside of an object changes nothing that is stored, nor what is in the history."""
+        given = entity(attributes={"a": [1]})
+        first = await memory.add_entity(given)
+        second = await memory.update_entity(first.evolve(name="b"))
+        link = await memory.add_relationship(relationship(first, first, attributes={"a": [1]}))
+        ways = await memory.traverse_from_entities([first.id])
+        listed = (await memory.get_entities()).items
+        past = there(await memory.get_entity(first.id, known_at=recorded(first)))
+        assert [] == ways
+        for thing in (given, first, second, link, past, *listed):
+            thing.attributes["a"] = "spoiled"
+        assert {"a": [1]} == there(await memory.get_entity(first.id)).attributes
+        assert {"a": [1]} == there(await memory.get_entity(first.id, known_at=recorded(first))).attributes
+        assert {"a": [1]} == there(await memory.get_relationship(link.id)).attributes
+
+    async def test_nothing_is_found_or_deleted_twice(self, memory: MemoryStore) -> None:
+        """What was never stored is absent."""
+        assert (None, None) == (await memory.get_entity(NEVER), await memory.get_relationship(NEVER))
+        assert (False, False) == (await memory.delete_entity(NEVER), await memory.delete_relationship(NEVER))
+        assert ([], []) == ((await memory.get_entities()).items, (await memory.get_relationships()).items)

@@ -12,6 +12,7 @@ from focal_data.testing.contracts.memory.base import (
     MakeEpisode,
     MakeRelationship,
     MemorySuite,
+    recorded,
 )
 
 
@@ -50,10 +51,10 @@ class GroupsContract(MemorySuite):
         assert [b, left] == (await memory.get_entities()).items
         assert [kept] == (await memory.get_relationships()).items
         for erased in (a, once, gone, free):
-            assert await memory.get_entity(erased.id, known_at=erased.recorded_at) is None
+            assert await memory.get_entity(erased.id, known_at=recorded(erased)) is None
         for erased in (ab, bb, was):
-            assert await memory.get_relationship(erased.id, known_at=erased.recorded_at) is None
-        for time in (before, once.recorded_at, gone.recorded_at, a.recorded_at):
+            assert await memory.get_relationship(erased.id, known_at=recorded(erased)) is None
+        for time in (before, recorded(once), recorded(gone), recorded(a)):
             then = await memory.get_entities(EntityFilter(known_at=time))
             assert {"b"} >= {e.name for e in then}
         assert GroupDeletion(0, 0, 0) == await memory.delete_by_group("g")

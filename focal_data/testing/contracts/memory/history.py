@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from focal_data.domain.filters import EntityFilter, RelationshipFilter
-from focal_data.errors import DuplicateError, InvalidDataError, NotFoundError
+from focal_data.errors import DuplicateError, InvalidDataError, NotFoundError, StaleRevisionError
 from focal_data.stores.memory import MemoryStore
 from focal_data.testing.contracts.memory.base import (
     NOON,
@@ -16,6 +16,8 @@ from focal_data.testing.contracts.memory.base import (
     MakeEntity,
     MakeRelationship,
     MemorySuite,
+    recorded,
+    there,
 )
 
 
@@ -27,15 +29,15 @@ class HistoryContract(MemorySuite):
         first = await memory.add_entity(entity("a", attributes={"n": 1}, group_id="g"))
         second = await memory.update_entity(first.evolve(name="b", attributes={"n": 2}, group_id=None))
         third = await memory.update_entity(second.evolve(name="c", entity_type="dog"))
-        assert first.recorded_at < second.recorded_at < third.recorded_at
+        assert recorded(first) < recorded(second) < recorded(third)
         for version, until in ((first, second), (second, third)):
-            for time in (version.recorded_at, until.recorded_at - TICK):
+            for time in (recorded(version), recorded(until) - TICK):
                 assert version == await memory.get_entity(first.id, known_at=time)
                 assert [version] == (await memory.get_entities(EntityFilter(known_at=time))).items
         assert third == await memory.get_entity(first.id)
-        assert third == await memory.get_entity(first.id, known_at=third.recorded_at + timedelta(1))
-        assert await memory.get_entity(first.id, known_at=first.recorded_at - TICK) is None
-        past = EntityFilter(known_at=first.recorded_at, group_id="g", entity_types=("person",))
+        assert third == await memory.get_entity(first.id, known_at=recorded(third) + timedelta(1))
+        assert await memory.get_entity(first.id, known_at=recorded(first) - TICK) is None
+        past = EntityFilter(known_at=recorded(first), group_id="g", entity_types=("person",))
         assert [first] == (await memory.get_entities(past)).items
 
     async def test_both_times_are_asked_at_once(
@@ -48,9 +50,9 @@ class HistoryContract(MemorySuite):
         late = NOON + timedelta(2)
         assert await memory.get_relationship(stored.id, as_of=late) is None
         assert ended == await memory.get_relationship(stored.id, as_of=NOON)
-        assert stored == await memory.get_relationship(stored.id, late, stored.recorded_at)
-        assert await memory.get_relationship(stored.id, NOON - TICK, stored.recorded_at) is None
-        then = RelationshipFilter(as_of=late, known_at=stored.recorded_at, from_entity_id=a.id)
+        assert stored == await memory.get_relationship(stored.id, late, recorded(stored))
+        assert await memory.get_relationship(stored.id, NOON - TICK, recorded(stored)) is None
+        then = RelationshipFilter(as_of=late, known_at=recorded(stored), from_entity_id=a.id)
         assert [stored] == (await memory.get_relationships(then)).items
         assert [] == (await memory.get_relationships(RelationshipFilter(as_of=late))).items
 
@@ -61,7 +63,7 @@ class HistoryContract(MemorySuite):
         a, b, c = [await memory.add_entity(entity(name)) for name in "abc"]
         ends = ((a, b), (b, a), (a, a), (b, c))
         links = [await memory.add_relationship(relationship(*pair)) for pair in ends]
-        known = links[-1].recorded_at
+        known = recorded(links[-1])
         assert await memory.delete_entity(a.id)
         assert await memory.get_entity(a.id) is None
         assert [links[3]] == (await memory.get_relationships()).items
@@ -78,7 +80,7 @@ class HistoryContract(MemorySuite):
         assert await memory.delete_relationship(link.id)
         assert not await memory.delete_relationship(link.id)
         assert await memory.get_relationship(link.id) is None
-        assert link == await memory.get_relationship(link.id, known_at=link.recorded_at)
+        assert link == await memory.get_relationship(link.id, known_at=recorded(link))
 
     async def test_a_fact_is_replaced_where_its_successor_begins(
         self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
@@ -88,13 +90,13 @@ class HistoryContract(MemorySuite):
         old = await memory.add_relationship(relationship(a, b, valid_from=NOON))
         change = NOON + timedelta(1)
         new = await memory.replace_relationship(old.id, relationship(a, c, valid_from=change))
-        ended = await memory.get_relationship(old.id)
+        ended = there(await memory.get_relationship(old.id))
         assert (change, 2) == (ended.valid_to, ended.revision)
-        assert ended.recorded_at == new.recorded_at
+        assert recorded(ended) == recorded(new)
         assert new == await memory.get_relationship(new.id)
         for time, expected in ((change - TICK, ended), (change, new)):
             assert [expected] == (await memory.get_relationships(RelationshipFilter(as_of=time))).items
-        then = RelationshipFilter(as_of=change, known_at=old.recorded_at)
+        then = RelationshipFilter(as_of=change, known_at=recorded(old))
         assert [old] == (await memory.get_relationships(then)).items
 
     async def test_a_replacement_is_both_or_none(
@@ -117,4 +119,58 @@ class HistoryContract(MemorySuite):
         with pytest.raises(NotFoundError):
             await memory.replace_relationship(uuid4(), relationship(a, b, valid_from=within))
         assert [old] == (await memory.get_relationships()).items
-        assert old == await memory.get_relationship(old.id, known_at=old.recorded_at)
+        assert old == await memory.get_relationship(old.id, known_at=recorded(old))
+
+    async def test_a_period_holds_its_start_and_not_its_end(
+        self, memory: MemoryStore, entity: MakeEntity
+    ) -> None:
+        """By ``as_of``, for one and for many."""
+        end = NOON + timedelta(1)
+        stored = await memory.add_entity(entity(valid_from=NOON, valid_to=end))
+        for time, valid in ((NOON - TICK, False), (NOON, True), (end - TICK, True), (end, False)):
+            expected = [stored] if valid else []
+            assert expected == (await memory.get_entities(EntityFilter(as_of=time))).items
+            assert (stored if valid else None) == await memory.get_entity(stored.id, as_of=time)
+
+    async def test_filters_ask_of_the_version_then_known(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """Not of what it is now."""
+        a, b = [await memory.add_entity(entity(name, group_id="old")) for name in "ab"]
+        link = await memory.add_relationship(relationship(a, b, group_id="old"))
+        known = recorded(link)
+        await memory.update_entity(a.evolve(group_id="new"))
+        await memory.update_relationship(link.evolve(group_id="new", relation_type="likes"))
+        for group, entities, links in (("old", [a, b], [link]), ("new", [], [])):
+            found = await memory.get_entities(EntityFilter(known_at=known, group_id=group))
+            assert entities == found.items
+            found_links = await memory.get_relationships(RelationshipFilter(known_at=known, group_id=group))
+            assert links == found_links.items
+
+    async def test_a_refused_update_leaves_no_version(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """Neither a stale one nor one that contradicts what is stored."""
+        a, b = [await memory.add_entity(entity(name)) for name in "ab"]
+        one = await memory.add_relationship(relationship(a, b, valid_from=NOON))
+        other = await memory.add_relationship(relationship(a, b, valid_from=NOON + TICK))
+        with pytest.raises(DuplicateError):
+            await memory.update_relationship(other.evolve(valid_from=NOON))
+        second = await memory.update_relationship(other.evolve(confidence=0.5))
+        with pytest.raises(StaleRevisionError):
+            await memory.update_relationship(other.evolve(confidence=0.7))
+        assert (1, 2) == (other.revision, second.revision)
+        assert other == await memory.get_relationship(other.id, known_at=recorded(second) - TICK)
+        assert [one, second] == sorted((await memory.get_relationships()).items, key=lambda r: r.valid_from)
+
+    async def test_one_that_comes_back_leaves_a_gap(self, memory: MemoryStore, entity: MakeEntity) -> None:
+        """While it was deleted, nothing was known of it; its revisions go on."""
+        first = await memory.add_entity(entity("first"))
+        await memory.delete_entity(first.id)
+        again = await memory.add_entity(entity("again", id=first.id))
+        assert 2 == again.revision
+        assert recorded(first) < recorded(again)
+        assert first == await memory.get_entity(first.id, known_at=recorded(first))
+        assert again == await memory.get_entity(first.id)
+        with pytest.raises(DuplicateError):
+            await memory.add_entity(entity("again", id=first.id))

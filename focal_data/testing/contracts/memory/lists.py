@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from focal_data.domain.config import Agent
 from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
@@ -11,6 +11,7 @@ from focal_data.domain.memory import (
     ContentType,
     EpisodeSource,
     Language,
+    Relationship,
 )
 from focal_data.domain.profile import CustomerProfile
 from focal_data.stores.memory import MemoryStore
@@ -22,6 +23,7 @@ from focal_data.testing.contracts.memory.base import (
     MakeRelationship,
     MemorySuite,
     people,
+    recorded,
 )
 
 
@@ -35,7 +37,7 @@ class MemoryListsContract(MemorySuite):
         )
         expected = [e.id for e in sorted(given, key=lambda e: (e.occurred_at, e.id), reverse=True)]
         for limit in (1, 3, 5, 10, 11):
-            found, cursor = [], None
+            found, cursor = list[UUID](), None
             while True:
                 page = await memory.get_episodes(limit=limit, cursor=cursor)
                 found += [e.id for e in page]
@@ -107,7 +109,7 @@ class MemoryListsContract(MemorySuite):
         stored = [await memory.add_entity(entity(str(n), id=uuid4())) for n in range(7)]
         marked = await memory.add_entity(entity("x", canonical_name="c", entity_type="dog", group_id="g"))
         expected = sorted(e.id for e in (*stored, marked))
-        found, cursor = [], None
+        found, cursor = list[UUID](), None
         while not found or cursor:
             page = await memory.get_entities(limit=3, cursor=cursor)
             found, cursor = found + [e.id for e in page], page.next_cursor
@@ -130,7 +132,7 @@ class MemoryListsContract(MemorySuite):
         bc = await memory.add_relationship(
             relationship(b, c, relation_type="likes", valid_from=NOON, valid_to=NOON + timedelta(1))
         )
-        wanted = (
+        wanted: tuple[tuple[RelationshipFilter | None, list[Relationship]], ...] = (
             (RelationshipFilter(from_entity_id=a.id), [ab]),
             (RelationshipFilter(to_entity_id=c.id), [bc]),
             (RelationshipFilter(relation_types=("likes",)), [bc]),
@@ -144,3 +146,51 @@ class MemoryListsContract(MemorySuite):
             assert expected == (await memory.get_relationships(filters)).items
         first = await memory.get_relationships(limit=1)
         assert [bc] == (await memory.get_relationships(limit=1, cursor=first.next_cursor)).items
+
+    async def test_lists_of_the_graph_are_steady(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """What comes and goes between two pages shifts nothing, before the place or behind it."""
+        ids = sorted(uuid4() for _ in range(10))
+        known = [await memory.add_entity(entity(str(n), id=ids[n])) for n in range(1, 9)]
+        links = [await memory.add_relationship(relationship(e, e, id=e.id)) for e in known]
+        entities = await memory.get_entities(limit=4)
+        relationships = await memory.get_relationships(limit=4)
+        await memory.delete_relationship(links[3].id)
+        await memory.delete_relationship(links[5].id)
+        await memory.delete_entity(known[3].id)
+        await memory.delete_entity(known[5].id)
+        for n in (0, 9):
+            new = await memory.add_entity(entity(str(n), id=ids[n]))
+            await memory.add_relationship(relationship(new, new, id=ids[n]))
+        rest = await memory.get_entities(limit=9, cursor=entities.next_cursor)
+        assert ["1", "2", "3", "4", "5", "7", "8", "9"] == [e.name for e in (*entities, *rest)]
+        rest_of_links = await memory.get_relationships(limit=9, cursor=relationships.next_cursor)
+        assert [ids[n] for n in (1, 2, 3, 4, 5, 7, 8, 9)] == [r.id for r in (*relationships, *rest_of_links)]
+
+    async def test_pages_of_what_was_known_go_on_there(self, memory: MemoryStore, entity: MakeEntity) -> None:
+        """A cursor and its filters ask for the past together, whatever happened since."""
+        known = [await memory.add_entity(entity(str(n))) for n in range(5)]
+        then = EntityFilter(known_at=recorded(known[-1]))
+        first = await memory.get_entities(then, limit=2)
+        await memory.update_entity(known[3].evolve(name="new"))
+        await memory.delete_entity(known[4].id)
+        rest = await memory.get_entities(then, limit=3, cursor=first.next_cursor)
+        assert known == [*first, *rest]
+        assert rest.next_cursor is None
+
+    async def test_the_last_page_says_so(self, memory: MemoryStore, episode: MakeEpisode) -> None:
+        """A page that holds all the rest has no cursor, also when it is full."""
+        await memory.add_episodes([episode(str(n)) for n in range(4)])
+        assert (await memory.get_episodes(limit=4)).next_cursor is None
+        assert (await memory.get_episodes(limit=1000)).next_cursor is None
+        assert (await memory.get_episodes(limit=3)).next_cursor is not None
+
+    async def test_entities_of_a_customer(
+        self, memory: MemoryStore, tenant: TenantUnderTest, entity: MakeEntity
+    ) -> None:
+        """Are those that name the profile."""
+        profile = (await tenant.profiles.save(CustomerProfile())).id
+        await memory.add_entity(entity("other"))
+        mine = await memory.add_entity(entity("mine", customer_profile_id=profile))
+        assert [mine] == (await memory.get_entities(EntityFilter(customer_profile_id=profile))).items

@@ -11,6 +11,7 @@ from focal_data.testing.contracts.memory.base import (
     MakeEntity,
     MakeEpisode,
     MemorySuite,
+    there,
 )
 
 
@@ -25,7 +26,9 @@ class MemoryTransactionsContract(MemorySuite):
         with pytest.raises(ZeroDivisionError):
             async with tenant.transaction() as tx:
                 await tx.memory.add_episode(given)
-                hits = await tx.memory.hybrid_search_episodes(given.agent_id, "inside", given.embedding)
+                hits = await tx.memory.hybrid_search_episodes(
+                    given.agent_id, "inside", there(given.embedding)
+                )
                 assert [given.id] == [hit.item.id for hit in hits]
                 raise ZeroDivisionError
         assert await memory.get_episode(given.id) is None

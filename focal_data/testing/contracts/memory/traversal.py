@@ -26,6 +26,7 @@ from focal_data.testing.contracts.memory.base import (
     MemorySuite,
     people,
     reached,
+    recorded,
 )
 
 
@@ -110,14 +111,14 @@ class TraversalContract(MemorySuite):
             return reached(await memory.traverse_from_entities([a.id], filters=filters))
 
         assert [] == await found()
-        assert [("b", 1), ("c", 2)] == await found(known_at=bc.recorded_at)
-        assert [("b", 1)] == await found(known_at=ab.recorded_at)
-        assert [] == await found(known_at=b.recorded_at)
-        assert [] == await found(known_at=bc.recorded_at, as_of=NOON)
+        assert [("b", 1), ("c", 2)] == await found(known_at=recorded(bc))
+        assert [("b", 1)] == await found(known_at=recorded(ab))
+        assert [] == await found(known_at=recorded(b))
+        assert [] == await found(known_at=recorded(bc), as_of=NOON)
         late = NOON + timedelta(2)
-        assert [("b", 1), ("c", 2)] == await found(known_at=bc.recorded_at, as_of=late)
-        assert [] == await found(known_at=bc.recorded_at, as_of=NOON - timedelta(1))
-        assert [] == await found(known_at=bc.recorded_at, as_of=NOON + timedelta(3))
+        assert [("b", 1), ("c", 2)] == await found(known_at=recorded(bc), as_of=late)
+        assert [] == await found(known_at=recorded(bc), as_of=NOON - timedelta(1))
+        assert [] == await found(known_at=recorded(bc), as_of=NOON + timedelta(3))
 
     @pytest.mark.parametrize("seed", range(4))
     async def test_any_graph_is_walked_as_on_paper(

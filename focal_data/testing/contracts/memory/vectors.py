@@ -12,16 +12,20 @@ from numpy.typing import NDArray
 from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, EpisodeFilter
+from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import InvalidDataError
 from focal_data.stores.memory import MemoryStore
 from focal_data.testing.contracts.base import TenantUnderTest
 from focal_data.testing.contracts.memory.base import (
     EAST,
+    NEVER,
+    NOON,
     NORTH,
     MakeEntity,
     MakeEpisode,
     MemorySuite,
     contents,
+    recorded,
 )
 
 
@@ -123,7 +127,7 @@ class VectorSearchContract(MemorySuite):
         hits = await memory.vector_search_entities(agent, NORTH)
         assert sorted(h.item.id for h in hits) == [h.item.id for h in hits]
         assert {"Ada L.": 1.0, "Bo": 1.0} == {h.item.name: h.score for h in hits}
-        then = EntityFilter(known_at=second.recorded_at - timedelta(microseconds=1))
+        then = EntityFilter(known_at=recorded(second) - timedelta(microseconds=1))
         hits = await memory.vector_search_entities(agent, EAST, filters=then)
         assert "Ada" == hits[0].item.name
         assert 1.0 == hits[0].score
@@ -131,6 +135,81 @@ class VectorSearchContract(MemorySuite):
         assert ["Ada L."] == [
             h.item.name for h in await memory.vector_search_entities(agent, EAST, filters=people)
         ]
+
+    async def test_lengths_are_evened_out_by_zeros(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """A shorter vector counts as padded, on either side."""
+        await memory.add_episode(episode("long", embedding=Embedding([3.0, 4.0, 0.0, 0.0], model="m")))
+        await memory.add_episode(episode("short", embedding=Embedding([1.0], model="m")))
+        for query in (Embedding([1.0], model="m"), Embedding([2.0, *[0.0] * 1535], model="m")):
+            hits = await memory.vector_search_episodes(agent, query)
+            assert ["short", "long"] == contents(hits)
+            assert pytest.approx([1.0, 0.6], abs=1e-6) == [hit.score for hit in hits]
+
+    async def test_every_filter_narrows_the_search(
+        self, memory: MemoryStore, tenant: TenantUnderTest, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """To what a list with the same filter has, in every search; none that matches is left out."""
+        profile, session = (await tenant.profiles.save(CustomerProfile())).id, uuid4()
+        marks: dict[str, object] = {
+            "customer_profile_id": profile,
+            "group_id": "g",
+            "session_id": session,
+            "content_type": "fact",
+            "source": "agent",
+            "language": "english",
+            "importance": 0.9,
+            "occurred_at": NOON + timedelta(1),
+        }
+        plain: dict[str, object] = {"occurred_at": NOON, "embedding": EAST}
+        await memory.add_episodes([episode("word", **plain) for _ in range(30)])
+        await memory.add_episodes(
+            [episode("word", **{**plain, "embedding": NORTH, name: value}) for name, value in marks.items()]
+        )
+        for filters in (
+            EpisodeFilter(customer_profile_id=profile),
+            EpisodeFilter(group_id="g"),
+            EpisodeFilter(session_id=session),
+            EpisodeFilter(content_types=("fact",)),
+            EpisodeFilter(sources=("agent",)),
+            EpisodeFilter(languages=("english",)),
+            EpisodeFilter(min_importance=0.9),
+            EpisodeFilter(occurred_from=NOON + timedelta(1)),
+            EpisodeFilter(as_of=NOON, group_id="g"),
+        ):
+            (expected,) = await memory.get_episodes(filters)
+            for hits in (
+                await memory.vector_search_episodes(agent, EAST, filters=filters),
+                await memory.text_search_episodes(agent, "word", filters=filters),
+                await memory.hybrid_search_episodes(agent, "word", EAST, filters=filters),
+            ):
+                assert [expected] == [hit.item for hit in hits]
+
+    async def test_as_many_as_there_are(self, memory: MemoryStore, episode: MakeEpisode, agent: UUID) -> None:
+        """Up to the limit, and all of them when it is larger."""
+        await memory.add_episodes([episode(str(n), embedding=EAST) for n in range(25)])
+        for limit in (1, 10, 24, 25, 26, 1000):
+            assert min(limit, 25) == len(await memory.vector_search_episodes(agent, EAST, limit=limit))
+
+    async def test_a_spoiled_query_is_refused(self, memory: MemoryStore, agent: UUID) -> None:
+        """One that is too long, not finite or zero, though ``Embedding`` would not have made it."""
+        for vector in (np.ones(1537), np.array([np.nan]), np.array([np.inf]), np.zeros(3), np.ones(0)):
+            query = Embedding.from_bytes(vector.astype("<f4").tobytes(), model="m")
+            for search in (
+                memory.vector_search_episodes(agent, query),
+                memory.vector_search_entities(agent, query),
+                memory.hybrid_search_episodes(agent, "word", query),
+            ):
+                with pytest.raises(InvalidDataError, match=r"^query: "):
+                    await search
+
+    async def test_an_unknown_agent_has_nothing(self, memory: MemoryStore) -> None:
+        """To be found by any search."""
+        assert [] == await memory.vector_search_episodes(NEVER, EAST)
+        assert [] == await memory.text_search_episodes(NEVER, "word")
+        assert [] == await memory.hybrid_search_episodes(NEVER, "word", EAST)
+        assert [] == await memory.vector_search_entities(NEVER, EAST)
 
 
 def cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:

@@ -14,6 +14,7 @@ from focal_data.testing.contracts.memory.base import (
     MakeEpisode,
     MemorySuite,
     contents,
+    there,
 )
 
 
@@ -136,13 +137,13 @@ class TextSearchContract(MemorySuite):
         """Marked, in the language of the row, and only on request."""
         await memory.add_episode(episode("Alle Äpfel sind reif. " + "Wort " * 5000, language="german"))
         (hit,) = await memory.text_search_episodes(agent, "apfel", highlight=True)
-        assert "<b>Äpfel</b>" in hit.snippet
-        assert len(hit.snippet) < 500
+        assert "<b>Äpfel</b>" in there(hit.snippet)
+        assert len(there(hit.snippet)) < 500
         (bare,) = await memory.text_search_episodes(agent, "apfel")
         assert bare.snippet is None
         await memory.add_episode(episode("word " * 1000 + "late"))
         (late,) = await memory.text_search_episodes(agent, "late", highlight=True)
-        assert "<b>" not in late.snippet
+        assert "<b>" not in there(late.snippet)
 
     async def test_only_the_beginning_of_a_long_content_is_indexed(
         self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
@@ -150,6 +151,6 @@ class TextSearchContract(MemorySuite):
         """A content beyond what the full-text column holds is stored whole, and found by its beginning."""
         long = "begin " + "x" * 99_000 + " " + "y " * 50_000 + "end"
         stored = await memory.add_episode(episode(long))
-        assert long == (await memory.get_episode(stored.id)).content
+        assert long == there(await memory.get_episode(stored.id)).content
         assert 1 == len(await memory.text_search_episodes(agent, "begin"))
         assert [] == await memory.text_search_episodes(agent, "end")
