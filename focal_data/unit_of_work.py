@@ -44,19 +44,19 @@ class Stores(ABC):
         """What the tenant's agents are told to do."""
 
     @property
+    @abstractmethod
     def memory(self) -> MemoryStore:
         """What the tenant's agents remember."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def audit(self) -> AuditStore:
         """What happened, for good."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def profiles(self) -> ProfileStore:
         """Who the tenant's customers are."""
-        raise NotImplementedError
 
 
 class UnitOfWork(Stores):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pkgutil
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
@@ -24,6 +26,18 @@ OURS = {
     for name, kind in InMemoryRepository.kinds.items()
     if kind.__module__.startswith(focal_data.inmemory.__name__)
 }
+ELSEWHERE = {
+    "audit_heads": "where each chain ends, which the tables' chain alone needs",
+    "entity_history": "kept with the versions that it follows",
+    "relationship_history": "kept with the versions that it follows",
+    "ideation_maturity": "not built yet",
+    "ideation_messages": "not built yet",
+    "ideation_prd_drafts": "not built yet",
+    "ideation_requirements": "not built yet",
+    "ideation_sessions": "not built yet",
+    "ideation_user_stories": "not built yet",
+}
+"""The tables without a kind of their own in memory, and why."""
 KINDS = [pytest.param(name, id=name) for name in sorted(OURS)]
 CONDITION = re.compile(r"(\w+) IS (NOT )?NULL")
 
@@ -106,3 +120,19 @@ def test_every_field_is_a_column(kind: str) -> None:
     """What memory keeps of a kind, its table keeps too."""
     columns = {column.name for column in metadata.tables[kind].columns}
     assert set() == OURS[kind].domain.model_fields.keys() - columns
+
+
+def test_every_table_is_kept_in_memory() -> None:
+    """But those that are named above, with the reason."""
+    assert metadata.tables.keys() == OURS.keys() | ELSEWHERE.keys()
+    assert set() == OURS.keys() & ELSEWHERE.keys()
+
+
+def test_memory_loads_no_driver() -> None:
+    """Not even by a detour."""
+    drivers = ("alembic", "asyncpg", "pgvector", "redis", "sqlalchemy", "sqlmodel")
+    modules = [module.name for module in pkgutil.iter_modules(focal_data.inmemory.__path__)]
+    imports = "; ".join(f"import focal_data.inmemory.{name}" for name in modules)
+    command = f"{imports}; import sys; print([name for name in {drivers} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
+    assert "[]" == shown.stdout.strip()
