@@ -43,6 +43,14 @@ def refuse_unchangeable(model: type[ValueObject], names: Iterable[str], kept: Co
             raise InvalidDataError(name, "is set by the store, or never changes")
 
 
+def refuse_unmarked(model: type[ValueObject]) -> None:
+    """Raise ``UsageError`` for a model that isn't deleted softly: there is nothing to restore."""
+    if "deleted_at" not in model.model_fields:
+        raise UsageError(
+            f"{model.__name__} is not marked when it is deleted, it is gone: nothing can be restored"
+        )
+
+
 def evolved(entity: E, changes: Mapping[str, Any]) -> E:
     """``entity`` with ``changes``, validated as a whole. ``InvalidDataError`` names the first bad field."""
     try:

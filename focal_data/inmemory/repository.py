@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from focal_data.domain.base import Entity
-from focal_data.domain.changing import evolved, refuse_unchangeable
+from focal_data.domain.changing import evolved, refuse_unchangeable, refuse_unmarked
 from focal_data.domain.checking import checked, copied
 from focal_data.errors import (
     DuplicateError,
@@ -151,7 +151,11 @@ class InMemoryRepository(InMemoryListing[E]):
         return await self._scope.write(lambda tables: work(tables, id))
 
     async def restore(self, id: UUID) -> bool:  # noqa: A002
-        """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken."""
+        """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken.
+
+        ``UsageError`` for a kind that isn't marked when it is deleted.
+        """
+        refuse_unmarked(self.domain)
         return await self._scope.write(lambda tables: self.unmark(tables, id))
 
     async def purge(self, id: UUID) -> bool:  # noqa: A002

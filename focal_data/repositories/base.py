@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
-from focal_data.domain.changing import evolved, refuse_unchangeable
+from focal_data.domain.changing import evolved, refuse_unchangeable, refuse_unmarked
 from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
 from focal_data.repositories.bulk import Road
 from focal_data.repositories.ground import E, TableT, any_of
@@ -125,7 +125,11 @@ class TenantRepository(ListingRepository[TableT, E]):
         return await self._execute(self._delete(), {"id": id, "now": self._scope.now()}) > 0
 
     async def restore(self, id: UUID) -> bool:  # noqa: A002
-        """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken."""
+        """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken.
+
+        ``UsageError`` for a table whose rows are not marked when they are deleted.
+        """
+        refuse_unmarked(self.mapper.domain)
         return await self._execute(self._restore(), {"id": id, "now": self._scope.now()}) > 0
 
     async def purge(self, id: UUID) -> bool:  # noqa: A002

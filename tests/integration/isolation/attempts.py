@@ -15,7 +15,7 @@ from uuid import UUID
 
 import focal_data.repositories
 from focal_data.database.statement import Statement
-from focal_data.domain import filters, memory, profile, session
+from focal_data.domain import config, filters, memory, profile, session
 from focal_data.domain.answers import Page
 from focal_data.domain.base import ValueObject
 from focal_data.domain.embedding import Embedding
@@ -54,6 +54,9 @@ def attempts(call: Callable[..., Any], world: World, revisions: Mapping[type, in
     if call.__name__ in ("one", "all", "raw"):  # what a repository of one's own is written with
         assert isinstance(owner, TenantRepository)
         return [{"statement": Statement(owner.rows(include_deleted=True)), "values": {}}]
+    if call.__name__ == "update_fields":
+        assert isinstance(owner, TenantRepository)
+        return [{"id": one, **_CHANGES.get(owner.mapper.domain, {})} for one in _ids_of(owner, world)]
     hints = typing.get_type_hints(call)
     choices: dict[str, list[Any]] = {}
     for name, parameter in inspect.signature(call).parameters.items():
@@ -208,6 +211,23 @@ _BY_NAME: dict[str, Callable[[World], list[Any]]] = {
     "deleted_at": lambda world: [world.deleted_at],
     "values": lambda world: [{"agent_id": world.ids["agent"]}],
 }
+
+_CHANGES: dict[type, dict[str, Any]] = {
+    config.Agent: {"description": INTRUDER},
+    config.Rule: {"description": INTRUDER},
+    config.Scenario: {"description": INTRUDER},
+    config.Template: {"text": INTRUDER},
+    config.Variable: {"description": INTRUDER},
+    config.ToolActivation: {"enabled": False},
+    config.MigrationPlan: {"created_by": INTRUDER},
+    memory.Entity: {"name": INTRUDER},
+    memory.Relationship: {"confidence": 0.5},
+    profile.CustomerProfile: {"consents": []},
+    profile.ChannelIdentity: {"primary": True},
+    profile.ProfileField: {"confidence": 0.5},
+    profile.ProfileAsset: {"asset_type": INTRUDER},
+}
+"""What is tried to be changed; of other kinds nothing can be."""
 
 _FILTERS: dict[type, Callable[[World], Any]] = {
     filters.RuleFilter: lambda _: filters.RuleFilter(enabled=None),
