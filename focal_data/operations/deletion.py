@@ -6,10 +6,14 @@ All of it is found by the tenant alone, so whoever is interrupted begins again a
 from __future__ import annotations
 
 from collections import Counter
+from typing import Final
 
 from focal_data.errors import ConflictError, InUseError, StoreError
 from focal_data.operations.ground import LIVE, ROUNDS, Ground, Receipt
 from focal_data.repositories import erasure as sql
+
+_GENERATIONS: Final = 100
+"""Of rows that refer to rows of the same table, how many one round removes at least."""
 
 
 async def delete_everything(ground: Ground, *, dry_run: bool = False) -> Receipt:
@@ -45,5 +49,6 @@ async def _deleted(ground: Ground) -> Counter[str]:
 
 async def _remove_rows(ground: Ground, counts: Counter[str]) -> None:
     for table in reversed(ground.tables):
-        for part in (*sql.leaves_of(table), sql.everything_of(table)):
-            counts[table.name] += await ground.emptied(sql.removal_of(part), {})
+        for leaves in map(sql.removal_of, sql.leaves_of(table)):
+            counts[table.name] += await ground.emptied(leaves, {}, short=_GENERATIONS)
+        counts[table.name] += await ground.emptied(sql.removal_of(sql.everything_of(table)), {})

@@ -20,7 +20,8 @@ from focal_data.errors import UsageError
 from focal_data.ids import NO_TENANT, TenantId
 from focal_data.redis.client import RedisClient
 from focal_data.redis.erasure import SessionErasure
-from focal_data.repositories.erasure import Part, count_of
+from focal_data.repositories import erasure as sql
+from focal_data.repositories.erasure import Part
 from focal_data.tables import metadata
 
 ROUNDS: Final = 5
@@ -59,13 +60,19 @@ class Ground:
         """The tenant's live sessions."""
         return SessionErasure(self.redis, self.scope.tenant_id)
 
-    async def emptied(self, statement: Statement, values: Mapping[str, Any]) -> int:
-        """How many rows ``statement`` changed, run until it meets none, each time in a transaction of its own."""
+    async def emptied(self, statement: Statement, values: Mapping[str, Any], *, short: int = 1) -> int:
+        """How many rows ``statement`` changed, batch by batch, each in a transaction of its own.
+
+        It ends with a batch of none, or with so many that were ``short`` of a whole one: somebody may go on writing.
+        """
         total = 0
-        while done := await self.scope.run(
-            lambda tx: tx.execute(statement, self.bound(values)), custom_plan=True
-        ):
+        while short:
+            done = await self.scope.run(
+                lambda tx: tx.execute(statement, self.bound(values)), custom_plan=True
+            )
             total += done
+            if done < sql.BATCH:
+                short = short - 1 if done else 0
         return total
 
     async def counted(
@@ -76,7 +83,7 @@ class Ground:
         async def work(tx: Transaction) -> Counter[str]:
             found: Counter[str] = Counter()
             for part in parts:
-                rows = await tx.fetch(count_of(part), self.bound(values))
+                rows = await tx.fetch(sql.count_of(part), self.bound(values))
                 found[part.table.name] += rows[0][0]  # type: ignore[index]
             return +found
 
