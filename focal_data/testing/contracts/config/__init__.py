@@ -5,11 +5,11 @@ from __future__ import annotations
 from focal_data.testing.contracts.config.deletion import (
     DeletionContract,
     ForeignContract,
-    NamesContract,
     PartsContract,
 )
 from focal_data.testing.contracts.config.keeping import KeepingContract
 from focal_data.testing.contracts.config.listing import ArchiveContract, ListingContract
+from focal_data.testing.contracts.config.naming import NamesContract
 from focal_data.testing.contracts.config.searching import SearchContract
 from focal_data.testing.contracts.config.transacting import TransactionContract
 
