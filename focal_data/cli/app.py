@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from focal_data.cli.audit import audit
 from focal_data.cli.db import db
 from focal_data.cli.demo.command import demo
 from focal_data.cli.doctor import doctor
@@ -17,6 +18,7 @@ app: Final = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 app.command()(demo)
 app.command()(doctor)
 app.add_typer(db)
+app.add_typer(audit)
 
 
 @app.callback()

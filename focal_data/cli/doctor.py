@@ -111,6 +111,7 @@ async def _database(connection: asyncpg.Connection, settings: Settings) -> list[
         await _schema(connection),
         *_service(who),
         *await _tables(connection, settings.app_role),
+        _chain(settings),
     ]
 
 
@@ -171,6 +172,15 @@ async def _tables(connection: asyncpg.Connection, role: str) -> list[Finding]:
         ]
     advice = "run `focal-data db upgrade` as the owner; `focal-data db check` tells what differs"
     return [Finding("tables", Verdict.WRONG, flaw, advice) for flaw in flaws]
+
+
+def _chain(settings: Settings) -> Finding:
+    keys = list(settings.chain_keys())
+    if keys:
+        older = f", {len(keys) - 1} older to verify" if keys[1:] else ""
+        return Finding("audit chain", Verdict.OK, f"rows are chained with the key {keys[0]}{older}")
+    advice = "set FOCAL_DATA_AUDIT_KEYS, then run `focal-data audit chain` for the rows that exist"
+    return Finding("audit chain", Verdict.WARNING, "no key is set: rows are stored without a chain", advice)
 
 
 async def _redis(settings: Settings) -> list[Finding]:

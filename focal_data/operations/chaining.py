@@ -45,7 +45,7 @@ async def chain_audit(database: Database, tenant_id: UUID | None = None) -> int:
 
 async def _chain_tenant(scope: TenantScope, keys: AuditKeys) -> int:
     chained, place = 0, _BEGINNING
-    while places := await scope.fetch(_NEXT_ROWS, {"tenant_id": scope.tenant_id, **place}):
+    while places := await scope.fetch(_NEXT_ROWS, {"tenant_id": scope.tenant_id, "limit": BATCH, **place}):
         ids = [found["id"] for found in places]
         chained += await scope.run(lambda tx, ids=ids: _chain_rows(tx, ids, keys))  # type: ignore[misc]
         place = {"created_at": places[-1]["created_at"], "id": places[-1]["id"]}
@@ -60,7 +60,7 @@ async def _tenants(database: Database, tenant_id: UUID | None) -> AsyncIterator[
     found: UUID = NO_TENANT
     while True:
         async with Transaction(database, NO_TENANT) as tx:
-            row = await tx.fetch_row(_NEXT_TENANT, {"after": found})
+            row = await tx.fetch_row(_NEXT_TENANT, {"after": found, "limit": 1})
         if row is None:
             return
         found = row["tenant_id"]
@@ -103,14 +103,14 @@ _BY_TIME: Final = itemgetter("created_at", "id")
 _TABLES: Final = tuple(repository.kind.table for repository in REPOSITORIES)
 
 
-def _first_of(columns: str, condition: str, limit: int) -> Statement:
+def _first_of(columns: str, condition: str) -> Statement:
     """The first rows without a chain, of all kinds together, by ``columns``."""
     rows = f"SELECT {columns} FROM {{}} WHERE chain_id IS NULL AND {condition}"  # noqa: S608  (names of ours)
-    each = (f"({rows.format(table)} ORDER BY {columns} LIMIT {limit})" for table in _TABLES)
-    return Statement(text(f"{' UNION ALL '.join(each)} ORDER BY {columns} LIMIT {limit}"))
+    each = (f"({rows.format(table)} ORDER BY {columns} LIMIT :limit)" for table in _TABLES)
+    return Statement(text(f"{' UNION ALL '.join(each)} ORDER BY {columns} LIMIT :limit"))
 
 
-_NEXT_TENANT: Final = _first_of("tenant_id", "tenant_id > :after", 1)
+_NEXT_TENANT: Final = _first_of("tenant_id", "tenant_id > :after")
 _NEXT_ROWS: Final = _first_of(
-    "created_at, id", "tenant_id = :tenant_id AND (created_at, id) > (:created_at, :id)", BATCH
+    "created_at, id", "tenant_id = :tenant_id AND (created_at, id) > (:created_at, :id)"
 )

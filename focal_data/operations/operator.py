@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Final
@@ -15,9 +15,11 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import AccessError
 from focal_data.ids import NO_TENANT, TenantId
 from focal_data.migration import runner
-from focal_data.operations import deletion, erasure
+from focal_data.operations import chaining, deletion, erasure, verification
 from focal_data.operations.erasure import CustomerExport
 from focal_data.operations.ground import Ground, Receipt, stored_tables
+from focal_data.operations.judging import AuditReport
+from focal_data.operations.verification import ExportedHead
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance
 from focal_data.settings import Settings
@@ -69,6 +71,28 @@ class Operator:
             yield operator
         finally:
             await operator.close()
+
+    async def verify_audit(
+        self, tenant_id: UUID | None = None, *, exported: Iterable[ExportedHead] = ()
+    ) -> AuditReport:
+        """Verify the chains over what happened, of all tenants or one, as they are at one moment, in flat memory.
+
+        ``exported`` are heads from before, in their order: they show that the newest rows are gone, too. Raises
+        ``InvalidDataError`` for heads in another order, and ``StoreConnectionError``.
+        """
+        return await verification.verify_audit(self.database, tenant_id, exported)
+
+    async def chain_audit(self, tenant_id: UUID | None = None) -> int:
+        """Chain the rows that have no chain, of all tenants or one, and tell how many; interrupted, it is repeated.
+
+        For rows from before keys were set. One that ``verify_audit`` calls unchained later was stored without keys, or behind
+        our back: look at it first. Raises ``SettingsError`` without keys.
+        """
+        return await chaining.chain_audit(self.database, tenant_id)
+
+    def export_audit_heads(self, tenant_id: UUID | None = None) -> AsyncIterator[ExportedHead]:
+        """Where each chain ends, by tenant and chain: to be kept where who can write to the database can't."""
+        return verification.export_audit_heads(self.database, tenant_id)
 
     async def check(self) -> None:
         """Ask PostgreSQL who this is, and where the schema stands. Raises as ``open`` does."""
