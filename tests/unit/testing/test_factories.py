@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -111,6 +112,28 @@ def test_processes_do_not_collide() -> None:
         subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout for _ in range(2)
     ]
     assert runs[0] != runs[1]
+
+
+def test_a_seed_decides_across_processes() -> None:
+    """Nothing depends on the order of a set, which differs from process to process."""
+    code = """
+from focal_data.testing import factories
+for name in factories.__all__:
+    made_by = getattr(factories, name)
+    if hasattr(made_by, "_meta") and not made_by._meta.abstract:
+        with factories.seeded(1):
+            print(repr(made_by.build()))
+"""
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert 1 == len(outputs)
 
 
 def test_a_stream_goes_on_behind_a_seeded_block() -> None:
