@@ -6,41 +6,22 @@ a case that wouldn't show or change anything for A proves nothing about B.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from focal_data.data_layer import DataLayer, Tenant
+from focal_data.data_layer import DataLayer
 from focal_data.database.tenancy import promised
-from focal_data.domain.base import ValueObject
 from focal_data.errors import AccessError, InvalidDataError, StoreError, UsageError
-from focal_data.stores.audit import AuditStore
-from focal_data.stores.config import ConfigStore
-from focal_data.stores.memory import MemoryStore
-from focal_data.stores.profile import ProfileStore
 from focal_data.stores.session import SessionStore
-from focal_data.unit_of_work import UnitOfWork
 from tests.integration.isolation.attempts import attempts, calls_of, repositories, touches
 from tests.integration.isolation.conftest import keys_of, rows_of
+from tests.integration.isolation.trying import STORES, Find, Revisions, called, tried
 from tests.integration.isolation.world import World, populated
 
-Revisions = dict[type[ValueObject], int]
-Stores = Tenant | UnitOfWork
-Call = Callable[..., Any]
-Find = Callable[[Stores], Call]
-
-STORES = {"config": ConfigStore, "memory": MemoryStore, "audit": AuditStore, "profiles": ProfileStore}
-
-POSTGRES: dict[str, Find] = {
-    f"{store}.{call}": lambda stores, store=store, call=call: getattr(getattr(stores, store), call)  # type: ignore[misc]
-    for store, promise in STORES.items()
-    for call in calls_of(promise)
-} | {
+POSTGRES: dict[str, Find] = STORES | {
     f"{repository.__name__}.{call}": lambda stores, repository=repository, call=call: getattr(
         repository(stores), call
     )  # type: ignore[misc]
@@ -77,7 +58,7 @@ async def test_another_tenant_gets_and_changes_nothing(
     """Whatever the arguments, nothing of tenant A comes back, and all of its rows stay as they are."""
     before = await rows_of(owner, world.tenant.tenant_id)
     for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
-        result = await _tried(POSTGRES[call](data.tenant(uuid4())), arguments)
+        result = await tried(POSTGRES[call](data.tenant(uuid4())), arguments)
         assert not touches(result, world), arguments
     assert before == await rows_of(owner, world.tenant.tenant_id)
 
@@ -91,7 +72,7 @@ async def test_another_tenants_transaction_gets_and_changes_nothing(
     for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
         try:
             async with data.tenant(uuid4()).transaction() as tx:
-                result = await _tried(POSTGRES[call](tx), arguments)
+                result = await tried(POSTGRES[call](tx), arguments)
         except (StoreError, UsageError):
             continue
         assert not touches(result, world), arguments
@@ -103,7 +84,7 @@ async def test_what_a_table_is_not_for_is_refused(call: str, world: World, revis
     """Whoever asks: by the repository, or by the database's grants."""
     for arguments in attempts(POSTGRES[call](world.tenant), world, revisions):
         with pytest.raises((InvalidDataError, UsageError, AccessError)):
-            await _called(POSTGRES[call](world.tenant), arguments)
+            await called(POSTGRES[call](world.tenant), arguments)
 
 
 @pytest.mark.parametrize("call", sorted(POSTGRES.keys() - FOR_NOBODY))
@@ -117,7 +98,7 @@ async def test_the_tenant_itself_does_get_or_change_something(
         try:
             async with tenant.transaction() as tx:
                 before = await rows_of(tx.scope.connection, tenant.tenant_id)  # type: ignore[attr-defined]
-                result = await _called(POSTGRES[call](tx), arguments)
+                result = await called(POSTGRES[call](tx), arguments)
                 changed = before != await rows_of(tx.scope.connection, tenant.tenant_id)  # type: ignore[attr-defined]
                 found.append(changed or touches(result, world))
                 raise Undone
@@ -133,7 +114,7 @@ async def test_another_tenant_gets_and_changes_no_session(
     """Whatever the arguments, no session of tenant A comes back, and all of its keys stay as they are."""
     before = await keys_of(redis, world.tenant.tenant_id)
     for arguments in attempts(getattr(world.tenant.sessions, call), world, revisions):
-        result = await _tried(getattr(data.tenant(uuid4()).sessions, call), arguments)
+        result = await tried(getattr(data.tenant(uuid4()).sessions, call), arguments)
         assert not touches(result, world), arguments
     assert before == await keys_of(redis, world.tenant.tenant_id)
 
@@ -145,25 +126,6 @@ async def test_the_tenant_itself_does_get_or_change_a_session(
     """At least one of the attempts would have been a breach."""
     world = await populated(data)
     before = await keys_of(redis, world.tenant.tenant_id)
-    tried = getattr(world.tenant.sessions, call)
-    found = [
-        touches(await _tried(tried, arguments), world) for arguments in attempts(tried, world, revisions)
-    ]
+    own = getattr(world.tenant.sessions, call)
+    found = [touches(await tried(own, arguments), world) for arguments in attempts(own, world, revisions)]
     assert any(found) or before != await keys_of(redis, world.tenant.tenant_id)
-
-
-async def _tried(call: Call, arguments: dict[str, Any]) -> object:
-    """The answer, or ``None`` where the store refused."""
-    try:
-        return await _called(call, arguments)
-    except (StoreError, UsageError):
-        return None
-
-
-async def _called(call: Call, arguments: dict[str, Any]) -> object:
-    arguments = dict(arguments)
-    if call.__name__ == "update_fields":  # its id is given by place, so that a field may have that name
-        return await call(arguments.pop("id"), **arguments)
-    if inspect.isasyncgenfunction(call):
-        return [item async for item in call(**arguments)]
-    return await call(**arguments)
