@@ -180,8 +180,11 @@ class GraphContract(MemorySuite):
         listed = (await memory.get_entities()).items
         past = there(await memory.get_entity(first.id, known_at=recorded(first)))
         assert [] == ways
-        for thing in (given, first, second, link, past, *listed):
-            thing.attributes["a"] = "spoiled"
+        for attributes in (
+            link.attributes,
+            *(thing.attributes for thing in (given, first, second, past, *listed)),
+        ):
+            attributes["a"] = "spoiled"
         assert {"a": [1]} == there(await memory.get_entity(first.id)).attributes
         assert {"a": [1]} == there(await memory.get_entity(first.id, known_at=recorded(first))).attributes
         assert {"a": [1]} == there(await memory.get_relationship(link.id)).attributes

@@ -52,8 +52,8 @@ class GroupsContract(MemorySuite):
         assert [kept] == (await memory.get_relationships()).items
         for erased in (a, once, gone, free):
             assert await memory.get_entity(erased.id, known_at=recorded(erased)) is None
-        for erased in (ab, bb, was):
-            assert await memory.get_relationship(erased.id, known_at=recorded(erased)) is None
+        for link in (ab, bb, was):
+            assert await memory.get_relationship(link.id, known_at=recorded(link)) is None
         for time in (before, recorded(once), recorded(gone), recorded(a)):
             then = await memory.get_entities(EntityFilter(known_at=time))
             assert {"b"} >= {e.name for e in then}

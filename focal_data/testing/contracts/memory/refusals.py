@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
+import numpy as np
 import pytest
 
 from focal_data.domain.embedding import Embedding
+from focal_data.domain.filters import EntityFilter, EpisodeFilter
+from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import InvalidDataError
 from focal_data.stores.memory import MemoryStore
 from focal_data.testing.contracts.memory.base import (
+    EAST,
+    NEVER,
+    NOON,
+    TICK,
     MakeEntity,
+    MakeEpisode,
+    MakeRelationship,
     MemorySuite,
     people,
+    recorded,
 )
 
 
@@ -73,11 +84,232 @@ class MemoryRefusalsContract(MemorySuite):
         with pytest.raises(InvalidDataError, match=r"^group_id: "):
             await memory.delete_by_group(group_id)
 
-    @pytest.mark.parametrize("name", ["as_of", "known_at"])
-    async def test_naive_times_are_refused(self, memory: MemoryStore, name: str) -> None:
+    @pytest.mark.parametrize("value", [datetime(2026, 1, 1), "2026-01-01", 5])  # noqa: DTZ001
+    async def test_naive_times_are_refused(self, memory: MemoryStore, value: Any) -> None:
         """By their name, as is what is no time."""
-        for value in (datetime(2026, 1, 1), "2026-01-01", 5):  # noqa: DTZ001
+        for call, name in (
+            (memory.get_entity(NEVER, as_of=value), "as_of"),
+            (memory.get_entity(NEVER, known_at=value), "known_at"),
+            (memory.get_relationship(NEVER, as_of=value), "as_of"),
+            (memory.get_relationship(NEVER, known_at=value), "known_at"),
+        ):
             with pytest.raises(InvalidDataError, match=f"^{name}: "):
-                await memory.get_entity(uuid4(), **{name: value})
+                await call
+
+    @pytest.mark.parametrize("cursor", [5, b"e30", ["x"], object()])
+    async def test_what_is_no_cursor_is_refused(self, memory: MemoryStore, cursor: Any) -> None:
+        """By every list."""
+        for call in (memory.get_episodes, memory.get_entities, memory.get_relationships):
+            with pytest.raises(InvalidDataError, match=r"^cursor: "):
+                await call(cursor=cursor)
+
+    async def test_a_cursor_belongs_to_its_filters(self, memory: MemoryStore, episode: MakeEpisode) -> None:
+        """It is unreadable with others; equal ones will do."""
+        await memory.add_episodes([episode(str(n), group_id="g") for n in range(3)])
+        page = await memory.get_episodes(EpisodeFilter(group_id="g"), limit=2)
+        assert 1 == len(await memory.get_episodes(EpisodeFilter(group_id="g"), cursor=page.next_cursor))
+        for filters in (EpisodeFilter(group_id="h"), None):
+            with pytest.raises(InvalidDataError, match=r"^cursor: "):
+                await memory.get_episodes(filters, cursor=page.next_cursor)
+
+    @pytest.mark.parametrize("value", [None, 5, "nope", str(NEVER), NEVER.bytes], ids=type)
+    async def test_only_a_uuid_is_an_id(
+        self, memory: MemoryStore, value: Any, relationship: MakeRelationship
+    ) -> None:
+        """Neither its text nor its bytes, nor nothing."""
+        successor = relationship(NEVER, NEVER)
+        for call, name in (
+            (memory.get_episode(value), "id"),
+            (memory.delete_episode(value), "id"),
+            (memory.get_entity(value), "id"),
+            (memory.delete_entity(value), "id"),
+            (memory.get_relationship(value), "id"),
+            (memory.delete_relationship(value), "id"),
+            (memory.replace_relationship(value, successor), "id"),
+            (memory.traverse_from_entities([value]), "entity_ids"),
+            (memory.vector_search_episodes(value, EAST), "agent_id"),
+            (memory.text_search_episodes(value, "word"), "agent_id"),
+            (memory.hybrid_search_episodes(value, "word", EAST), "agent_id"),
+            (memory.vector_search_entities(value, EAST), "agent_id"),
+        ):
             with pytest.raises(InvalidDataError, match=f"^{name}: "):
-                await memory.get_relationship(uuid4(), **{name: value})
+                await call
+
+    async def test_what_is_nothing_to_keep_is_refused(
+        self, memory: MemoryStore, episode: MakeEpisode, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """Another kind of thing, text, or nothing."""
+        for thing in (None, 5, "text", {"content": "x"}, CustomerProfile()):
+            value: Any = thing
+            for call in (
+                memory.add_episode(value),
+                memory.add_entity(value),
+                memory.update_entity(value),
+                memory.add_relationship(value),
+                memory.update_relationship(value),
+                memory.replace_relationship(NEVER, value),
+            ):
+                with pytest.raises(InvalidDataError, match=r"^entity: "):
+                    await call
+            with pytest.raises(InvalidDataError, match=r"^\[1\]\.entity: ") as refused:
+                await memory.add_episodes([episode(), value])
+            assert 1 == refused.value.row
+        with pytest.raises(InvalidDataError, match=r"^entity: "):
+            await memory.add_entity(episode())  # type: ignore[arg-type]
+        assert [] == (await memory.get_episodes()).items
+
+    @pytest.mark.parametrize("several", [None, 5, "text", b"bytes", NEVER], ids=type)
+    async def test_what_is_not_several_is_refused(self, memory: MemoryStore, several: Any) -> None:
+        """Where several are taken."""
+        with pytest.raises(InvalidDataError, match=r"^episodes: "):
+            await memory.add_episodes(several)
+        with pytest.raises(InvalidDataError, match=r"^entity_ids: "):
+            await memory.traverse_from_entities(several)
+
+    async def test_another_filter_is_refused(self, memory: MemoryStore, agent: UUID) -> None:
+        """One of another kind would be taken to ask for nothing."""
+        episodes: Any = EpisodeFilter()
+        entities: Any = EntityFilter()
+        spoiled = EpisodeFilter().model_copy(update={"group_id": "a\0"})
+        for call in (
+            memory.get_episodes(entities),
+            memory.get_episodes("g"),  # type: ignore[arg-type]
+            memory.get_episodes(spoiled),
+            memory.get_entities(episodes),
+            memory.get_relationships(entities),
+            memory.vector_search_episodes(agent, EAST, filters=entities),
+            memory.text_search_episodes(agent, "word", filters=entities),
+            memory.hybrid_search_episodes(agent, "word", EAST, filters=entities),
+            memory.vector_search_entities(agent, EAST, filters=episodes),
+            memory.traverse_from_entities([NEVER], filters=episodes),
+        ):
+            with pytest.raises(InvalidDataError, match=r"^filters"):
+                await call
+
+    @pytest.mark.parametrize(
+        "query", [None, 5, [1.0, 0.0], "word", {"vector": [1.0], "model": "m"}], ids=type
+    )
+    async def test_only_an_embedding_is_searched_for(
+        self, memory: MemoryStore, agent: UUID, query: Any
+    ) -> None:
+        """A bare vector has no model."""
+        for call in (
+            memory.vector_search_episodes(agent, query),
+            memory.vector_search_entities(agent, query),
+            memory.hybrid_search_episodes(agent, "word", query),
+        ):
+            with pytest.raises(InvalidDataError, match=r"^query: "):
+                await call
+
+    @pytest.mark.parametrize("direction", [None, 5, "sideways", ["both"]], ids=str)
+    async def test_what_is_no_direction_is_refused(self, memory: MemoryStore, direction: Any) -> None:
+        """By its name."""
+        with pytest.raises(InvalidDataError, match=r"^direction: "):
+            await memory.traverse_from_entities([NEVER], direction=direction)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("content", "a\0b"),
+            ("content", "a\ud800"),
+            ("content", None),
+            ("importance", float("nan")),
+            ("importance", 1.5),
+            ("occurred_at", datetime(2026, 1, 1)),  # noqa: DTZ001
+            ("valid_to", NOON - timedelta(days=9999)),
+            ("group_id", ""),
+            ("group_id", "g" * 256),
+            ("language", "klingon"),
+            ("source_metadata", {"x": float("inf")}),
+            ("source_metadata", {"x": "\0"}),
+            ("source_metadata", {"x": 2**63}),
+            ("source_metadata", {1: "x"}),
+            ("source_metadata", [1]),
+            ("entity_ids", ["x"]),
+            ("agent_id", "x"),
+            ("id", None),
+            ("embedding", Embedding.from_bytes(np.ones(1537, "<f4").tobytes(), model="m")),
+            ("embedding", Embedding.from_bytes(np.array([1.0, np.nan], "<f4").tobytes(), model="m")),
+            ("embedding", Embedding.from_bytes(np.array([1.0, np.inf], "<f4").tobytes(), model="m")),
+            ("embedding", Embedding([1e6], model="m")),
+            ("embedding", Embedding([1e-12], model="m")),
+            ("embedding", Embedding.from_bytes(np.zeros(3, "<f4").tobytes(), model="m")),
+            ("embedding", [1.0]),
+        ],
+        ids=lambda value: ascii(value)[:20],
+    )
+    async def test_a_spoiled_episode_is_refused(
+        self, memory: MemoryStore, episode: MakeEpisode, field: str, value: Any
+    ) -> None:
+        """One that was changed past its validation, alone or among others; the field is named, and nothing is written."""
+        spoiled = episode().model_copy(update={field: value})
+        for call in (memory.add_episode(spoiled), memory.add_episodes([episode(), spoiled])):
+            with pytest.raises(InvalidDataError) as refused:
+                await call
+            named = refused.value.field.removeprefix("[1].")
+            assert named.startswith(field) or (field, named) == ("valid_to", "entity")
+        assert [] == (await memory.get_episodes()).items
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("name", ""),
+            ("name", "a" * 501),
+            ("name", "\0"),
+            ("entity_type", "t" * 101),
+            ("attributes", {"x": {1}}),
+            ("valid_from", datetime(2026, 1, 1)),  # noqa: DTZ001
+            ("embedding", Embedding.from_bytes(np.ones(1537, "<f4").tobytes(), model="m")),
+            ("revision", -1),
+        ],
+        ids=lambda value: ascii(value)[:20],
+    )
+    async def test_a_spoiled_entity_is_refused(
+        self, memory: MemoryStore, entity: MakeEntity, field: str, value: Any
+    ) -> None:
+        """On adding and on updating; the stored one and its history stay as they are."""
+        stored = await memory.add_entity(entity())
+        for call in (
+            memory.add_entity(entity().model_copy(update={field: value})),
+            memory.update_entity(stored.model_copy(update={field: value})),
+        ):
+            with pytest.raises(InvalidDataError) as refused:
+                await call
+            assert refused.value.field.startswith(field)
+        assert [stored] == (await memory.get_entities()).items
+        assert [stored] == (await memory.get_entities(EntityFilter(known_at=recorded(stored)))).items
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("relation_type", ""),
+            ("relation_type", "t" * 101),
+            ("confidence", float("nan")),
+            ("confidence", -0.1),
+            ("attributes", {"x": b""}),
+            ("from_entity_id", "x"),
+            ("group_id", "g\0"),
+        ],
+        ids=lambda value: ascii(value)[:20],
+    )
+    async def test_a_spoiled_relationship_is_refused(
+        self,
+        memory: MemoryStore,
+        entity: MakeEntity,
+        relationship: MakeRelationship,
+        field: str,
+        value: Any,
+    ) -> None:
+        """On adding, updating and replacing; the stored one stays as it is."""
+        a = await memory.add_entity(entity())
+        stored = await memory.add_relationship(relationship(a, a, valid_from=NOON))
+        new = relationship(a, a, valid_from=NOON + TICK).model_copy(update={field: value})
+        for call in (
+            memory.add_relationship(new),
+            memory.update_relationship(stored.model_copy(update={field: value})),
+            memory.replace_relationship(stored.id, new),
+        ):
+            with pytest.raises(InvalidDataError) as refused:
+                await call
+            assert refused.value.field.startswith(field)
+        assert [stored] == (await memory.get_relationships()).items

@@ -6,9 +6,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from focal_data.domain.config import Agent
 from focal_data.domain.filters import EpisodeFilter
+from focal_data.domain.memory import Language
 from focal_data.errors import InvalidDataError
 from focal_data.stores.memory import MemoryStore
+from focal_data.testing.contracts.base import TenantUnderTest
 from focal_data.testing.contracts.memory.base import (
     EAST,
     MakeEpisode,
@@ -154,3 +157,119 @@ class TextSearchContract(MemorySuite):
         assert long == there(await memory.get_episode(stored.id)).content
         assert 1 == len(await memory.text_search_episodes(agent, "begin"))
         assert [] == await memory.text_search_episodes(agent, "end")
+
+    async def test_whole_words_whatever_their_case(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """In ``simple`` a word is found by itself and nothing else; blanks and punctuation end it."""
+        await memory.add_episode(episode("Crab-apples, (APPLES); Ünlü 3D 2026!"))
+        for query in (
+            "apples",
+            "APPLES",
+            "crab",
+            "ünlü",
+            "Ünlü",
+            "3d",
+            "2026",
+            "(apples)",
+            "apples, crab!",
+            '"apples ünlü"',
+        ):
+            assert 1 == len(await memory.text_search_episodes(agent, query)), query
+        for query in ("apple", "app", "pples", "unlu", "26", '"ünlü apples"', "apples pear"):
+            assert [] == await memory.text_search_episodes(agent, query), query
+
+    async def test_every_language_is_searched(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """A word that has no stem but itself is found in all of them, and each can be asked for alone."""
+        await memory.add_episodes([episode("item42", language=language) for language in Language])
+        assert len(Language) == len(await memory.text_search_episodes(agent, "ITEM42", limit=100))
+        for language in Language:
+            (hit,) = await memory.text_search_episodes(
+                agent, "item42", filters=EpisodeFilter(languages=(language,)), highlight=True
+            )
+            assert (language, "<b>item42</b>") == (hit.item.language, hit.snippet)
+
+    @pytest.mark.parametrize(
+        ("language", "content", "query"),
+        [
+            ("english", "They connected the connections", "connecting"),
+            ("german", "Die Häuser der Nachbarn", "haus"),
+            ("french", "Les chevaux continuaient", "continuer"),
+            ("spanish", "Los niños corrieron", "niño"),
+            ("italian", "Le ragazze parlavano", "parlare"),
+            ("portuguese", "As meninas falavam", "menina"),
+            ("dutch", "De boeken liggen daar", "boek"),
+            ("swedish", "Flickorna springer", "flicka"),
+            ("russian", "Новые книги", "книга"),
+            ("finnish", "Vanhat talot", "talo"),
+            ("turkish", "Eski evler", "ev"),
+        ],
+        ids=lambda value: ascii(value)[:12],
+    )
+    async def test_languages_have_stems(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID, language: str, content: str, query: str
+    ) -> None:
+        """What differs by its ending only is found in its language, and not in ``simple``."""
+        await memory.add_episodes([episode(content, language=language), episode(content)])
+        (hit,) = await memory.text_search_episodes(agent, query)
+        assert language == hit.item.language
+
+    async def test_stop_words_are_passed_over(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """In a query and in a content, where they keep their place in a phrase; in ``simple`` they are words."""
+        await memory.add_episode(episode("The king of Spain", language="english"))
+        english = EpisodeFilter(languages=("english",))
+        for query in ("the king", "a king", '"king of spain"', '"king in spain"', "king or the", "king -the"):
+            assert 1 == len(await memory.text_search_episodes(agent, query, filters=english)), query
+        assert [] == await memory.text_search_episodes(agent, '"king spain"')
+        await memory.add_episode(episode("the queen"))
+        assert ["the queen"] == contents(await memory.text_search_episodes(agent, "the"))
+
+    @pytest.mark.parametrize(
+        ("query", "found"),
+        [
+            ("a d or b", {"a b", "a b c d"}),
+            ("a or b c", {"a b", "a c", "a b c d"}),
+            ("A OR d", {"a b", "a c", "c d", "a b c d"}),
+            ('a -"c d"', {"a b", "a c"}),
+            ("a -b -d", {"a c"}),
+            ('"a b" or "c d"', {"a b", "c d", "a b c d"}),
+            ("-d a", {"a b", "a c"}),
+            ('"b c" d', {"a b c d"}),
+            ('a"c"', {"a c", "a b c d"}),
+            ('"a', {"a b", "a c", "a b c d"}),
+            ("a & !b | (c)", {"a b c d"}),
+        ],
+    )
+    async def test_how_a_query_is_read(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID, query: str, found: set[str]
+    ) -> None:
+        """``or`` binds less than standing side by side; operators of other languages are blanks."""
+        await memory.add_episodes([episode(text) for text in ("a b", "a c", "c d", "a b c d")])
+        assert found == set(contents(await memory.text_search_episodes(agent, query)))
+
+    async def test_only_the_agents_are_found(
+        self, memory: MemoryStore, tenant: TenantUnderTest, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """By words as by meaning."""
+        other = (await tenant.config.save_agent(Agent(name="Bo"))).id
+        await memory.add_episodes([episode("word"), episode("word", agent_id=other)])
+        for one in (agent, other):
+            (hit,) = await memory.text_search_episodes(one, "word")
+            assert (one, None, None) == (hit.item.agent_id, hit.vector_rank, hit.text_rank)
+
+    async def test_a_snippet_is_a_part_of_the_content(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """But for the marks, which stand around each word that was found, and around no other."""
+        filler = " ".join(f"filler{n}" for n in range(100))
+        await memory.add_episode(episode(f"{filler} the red apple pie {filler}", language="english"))
+        (hit,) = await memory.text_search_episodes(agent, "apples or pies -pear", highlight=True)
+        snippet = there(hit.snippet)
+        assert "<b>apple</b> <b>pie</b> filler0" in snippet
+        assert 2 == snippet.count("<b>") == snippet.count("</b>")
+        assert snippet.replace("<b>", "").replace("</b>", "") in hit.item.content
+        assert len(snippet) < 500
