@@ -7,38 +7,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
-from pydantic import ValidationError
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
-    DateTime,
     Enum,
-    Float,
-    Integer,
-    LargeBinary,
     Table,
-    Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from focal_data.domain.config import Scenario, ScenarioStep
+from focal_data.domain.config import ScenarioStep
 from focal_data.domain.memory import Language
 from focal_data.ids import new_id
 from focal_data.tables import metadata
-from focal_data.tables.columns import TypedJSON
 from focal_data.tables.config import ScenarioTable
 from focal_data.tables.shape import name_of
+from focal_data.testing import factories
 from focal_data.testing.databases import fresh_database
 from focal_data.testing.engines import Engines
+from focal_data.testing.factories import TableFactory, values_of
 
 TENANT, AGENT, PROFILE, ENTITY = new_id(), new_id(), new_id(), new_id()
 NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 LATER, EARLIER = NOW + timedelta(days=1), NOW - timedelta(days=1)
 STEP = ScenarioStep(name="start")
-SCENARIO = Scenario(agent_id=AGENT, name="Returns", entry_step_id=STEP.id, steps=[STEP])
 STUDIO = "studio-1"
 
 PARENTS: Final = [
@@ -53,54 +45,24 @@ COMMON: Final[dict[str, Any]] = {
     "profile_id": PROFILE,
     "from_entity_id": ENTITY,
     "to_entity_id": ENTITY,
+    "from_version": 1,
     "to_version": 2,
+    "recorded_at": NOW,
+    "valid_from": NOW,
     "superseded_at": LATER,
-    "scenario": SCENARIO,
+}
+FACTORIES: Final[dict[str, type[TableFactory[Any]]]] = {
+    made_by._meta.model.__tablename__: made_by
+    for made_by in vars(factories).values()
+    if isinstance(made_by, type) and issubclass(made_by, TableFactory) and not made_by._meta.abstract
 }
 
 
-def value_for(column: Any) -> Any:
-    """Something that the column takes."""
-    kind = column.type
-    if column.name in COMMON:
-        return COMMON[column.name]
-    if column.nullable:
-        return None
-    if isinstance(kind, TypedJSON):
-        return document(kind)
-    simple: dict[Any, Any] = {
-        Enum: "",
-        Uuid: new_id(),
-        Boolean: False,
-        Integer: 1,
-        Float: 0.5,
-        DateTime: NOW,
-        ARRAY: [],
-    }
-    simple[LargeBinary] = b"x"
-    if isinstance(kind, Enum):
-        return kind.enums[0]
-    return next((value for of, value in simple.items() if isinstance(kind, of)), "x")
-
-
-def document(kind: TypedJSON) -> Any:
-    for empty in ([], {}):
-        try:
-            return kind.adapter.validate_python(empty)
-        except ValidationError:
-            continue
-    raise AssertionError(kind)
-
-
 def row_of(table: Table, /, **changes: Any) -> dict[str, Any]:
-    """A good row, with ``changes``."""
-    row = {column.name: value_for(column) for column in table.columns if column.computed is None}
-    if table.name.startswith("ideation_"):
-        row |= {"session_id": STUDIO} if "session_id" in row else {}
-        row |= {"id": str(new_id())} if "id" in row else {}
-    if table.name == "agents":
-        row |= {"name": str(new_id())}
-    return row | changes
+    """A good row, with ``changes``, which its factory would refuse if they are bad."""
+    studio = {"session_id": STUDIO} if table.name.startswith("ideation_") else {}
+    given = {name: value for name, value in (COMMON | studio).items() if name in table.columns}
+    return values_of(FACTORIES[table.name].build(**given)) | changes
 
 
 @pytest.fixture(scope="module")
@@ -329,13 +291,18 @@ async def test_an_embedding_is_whole(connection: AsyncConnection, part: dict[str
         (
             "channel_identities",
             "uq_channel_identities_channel",
-            {"channel_user_id": "u"},
+            {"channel": "webchat", "channel_user_id": "u"},
             {"channel": "slack"},
         ),
         ("tool_activations", "uq_tool_activations_agent_id", {"tool_id": "t"}, {"tool_id": "T"}),
         ("scenario_archives", "uq_scenario_archives_scenario_id", {"scenario_id": same}, {"version": 2}),
         ("migration_plans", "uq_migration_plans_scenario_id", {"scenario_id": same}, {"to_version": 3}),
-        ("turn_records", "uq_turn_records_session_id", {"session_id": same}, {"turn_number": 2}),
+        (
+            "turn_records",
+            "uq_turn_records_session_id",
+            {"session_id": same, "turn_number": 1},
+            {"turn_number": 2},
+        ),
         (
             "relationships",
             "uq_relationships_from_entity_id",

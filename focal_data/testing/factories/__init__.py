@@ -51,7 +51,7 @@ from focal_data.testing.factories.profile import (
     ProfileAssetFactory,
     ProfileFieldFactory,
 )
-from focal_data.testing.factories.rows import TableFactory
+from focal_data.testing.factories.rows import TableFactory, values_of
 from focal_data.testing.factories.session import (
     PendingMigrationFactory,
     SessionFactory,
@@ -158,4 +158,5 @@ __all__ = [
     "id_of",
     "seed",
     "seeded",
+    "values_of",
 ]

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, ClassVar, TypeVar, cast
 
 import factory
-from sqlalchemy import bindparam, insert, inspect
+from sqlalchemy import Column, bindparam, insert, inspect
 from sqlmodel import SQLModel
 
 from focal_data.database.scope import HasScope, Transaction
@@ -50,7 +50,7 @@ class TableFactory(TenantFactory[R]):
 
         async def work(tx: Transaction) -> None:
             for row in rows:
-                await tx.execute(_insert(type(row)), _values(row))
+                await tx.execute(_insert(type(row)), values_of(row))
 
         await source.scope.run(work)
         return cast("R", rows[-1])
@@ -134,12 +134,19 @@ def _attributes(table: type[SQLModel]) -> dict[str, str]:
 
 
 @cache
+def _written(table: type[SQLModel]) -> tuple[Column[Any], ...]:
+    """The columns that an INSERT gives; the database computes the others."""
+    columns = table.__table__.columns  # type: ignore[attr-defined]
+    return tuple(column for column in columns if column.computed is None)
+
+
+@cache
 def _insert(table: type[SQLModel]) -> Statement:
-    columns = [column for column in table.__table__.columns if column.computed is None]  # type: ignore[attr-defined]
-    return Statement(
-        insert(table).values({column: bindparam(column.name, type_=column.type) for column in columns})
-    )
+    values = {column: bindparam(column.name, type_=column.type) for column in _written(table)}
+    return Statement(insert(table).values(values))
 
 
-def _values(row: SQLModel) -> dict[str, Any]:
-    return {column: getattr(row, attribute) for column, attribute in _attributes(type(row)).items()}
+def values_of(row: SQLModel) -> dict[str, Any]:
+    """The values of ``row`` by column, as an INSERT of one's own takes them."""
+    attributes = _attributes(type(row))
+    return {column.name: getattr(row, attributes[column.name]) for column in _written(type(row))}
