@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Table, bindparam, func, select, text, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
@@ -41,14 +41,18 @@ class AgentRepository(TenantRepository[AgentTable, Agent]):
         return await self._scope.run(work)
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
-        """Mark the agent and its parts as deleted, all at one time; whether there was one."""
+        """Mark the agent and its parts as deleted, all at one time; whether there was one.
+
+        That time is after every earlier deletion of a part, whatever the clock says: by it they are told apart again.
+        """
         now = self._scope.now()
 
         async def work(tx: Transaction) -> bool:
-            if not await AgentRepository(tx)._execute(self._delete(), {"id": id, "now": now}):
+            gone = await AgentRepository(tx)._row(self._delete(), {"id": id, "now": now})
+            if gone is None:
                 return False
             for part in AgentPartRepository.parts.values():
-                await part(tx).delete_with_agent(id, now)
+                await part(tx).delete_with_agent(id, gone["deleted_at"])
             return True
 
         return await self._scope.run(work)
@@ -83,6 +87,17 @@ class AgentRepository(TenantRepository[AgentTable, Agent]):
 
     @classmethod
     @cache
+    def _delete(cls) -> Statement:
+        tick = text("interval '1 microsecond'")
+        earlier = [part.last_deleted() + tick for part in AgentPartRepository.parts.values()]
+        now = func.greatest(bindparam("now", type_=cls.c.deleted_at.type), *earlier)
+        marked = update(cls.table).values(
+            {"deleted_at": now, "revision": cls.c.revision + 1, "updated_at": now}
+        )
+        return Statement(marked.where(*cls._key(), cls.c.deleted_at.is_(None)).returning(cls.c.deleted_at))
+
+    @classmethod
+    @cache
     def _page(cls, enabled_only: bool, include_deleted: bool) -> Statement:
         rows = cls.rows(*cls._enabled(enabled_only), include_deleted=include_deleted)
         return Statement(rows.order_by(cls.c.id).limit(bindparam("limit")).offset(bindparam("offset")))
@@ -113,17 +128,21 @@ class OfAgentRepository(TenantRepository[TableT, E]):
         return stored
 
     async def add_many(self, entities: Iterable[E]) -> list[E]:
-        """Insert all of them or none, while their agents are alive."""
+        """Insert all of them or none, while their agents are alive; errors have the ``row``."""
         stored = self._all_new(entities)
-        agents = {entity.agent_id for entity in stored}  # type: ignore[attr-defined]
+        rows = [self._values(entity) for entity in stored]
+        agents = [row["agent_id"] for row in rows]
 
         async def work(tx: Transaction) -> None:
-            alive = await type(self)(tx).raw(self._alive_agents(), {"ids": list(agents)})
-            if len(alive) < len(agents):
-                raise NotFoundError(Agent.__name__, _NO_AGENT)
-            await tx.execute_many(self._insert(), map(self._values, stored))
+            found = await type(self)(tx).raw(self._alive_agents(), {"ids": list(set(agents))})
+            alive = {row["id"] for row in found}
+            for number, agent_id in enumerate(agents):
+                if agent_id not in alive:
+                    raise NotFoundError(Agent.__name__, _NO_AGENT).at_row(number)
+            await self._road().insert(tx, rows)
 
-        await self._scope.run(work)
+        if rows:
+            await self._scope.run(work)
         return stored
 
     def _values(self, entity: E) -> dict[str, Any]:
@@ -206,6 +225,12 @@ class AgentPartRepository(OfAgentRepository[TableT, E]):
         """Bring back the parts that were deleted at the very time of the agent; how many."""
         values = {"key_agent_id": agent_id, "was": deleted_at, "now": now}
         return await self._execute(self._restore_with_agent(), values)
+
+    @classmethod
+    def last_deleted(cls) -> ScalarSelect[datetime]:
+        """When a part of the agent with this ``id`` was last deleted; ``NULL`` when none was."""
+        agent = (cls.c.tenant_id == bindparam("tenant_id"), cls.c.agent_id == bindparam("id"))
+        return select(func.max(cls.c.deleted_at)).where(*agent).scalar_subquery()
 
     @classmethod
     @cache
