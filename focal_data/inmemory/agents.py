@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from focal_data.stores.base import checked_limit, checked_offset
 E = TypeVar("E", bound=Entity)
 S = TypeVar("S", bound=SoftDeletableEntity)
 
+_TICK: Final = timedelta(microseconds=1)
 _NO_AGENT: Final = "agent_id names none of this tenant's"
 
 
@@ -53,11 +54,16 @@ class InMemoryAgentRepository(InMemoryRepository[Agent]):
         return tables.rows(self.kind)[id]  # type: ignore[no-any-return]
 
     def mark(self, tables: Tables, id: UUID, *, at: datetime | None = None) -> bool:  # noqa: A002
-        """Mark the agent and its parts as deleted, all at one time; whether there was one."""
-        now = at or self._scope.now()
+        """Mark the agent and its parts as deleted, all at one time; whether there was one.
+
+        That time is after every earlier deletion of a part, whatever the clock says: by it they are told apart again.
+        """
+        parts = list(self._parts(tables, id))
+        earlier = [entity.deleted_at + _TICK for _, entity in parts if entity.deleted_at is not None]
+        now = max([at or self._scope.now(), *earlier])
         if not super().mark(tables, id, at=now):
             return False
-        for part, entity in self._parts(tables, id):
+        for part, entity in parts:
             part.mark(tables, entity.id, at=now)
         return True
 

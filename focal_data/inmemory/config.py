@@ -29,7 +29,7 @@ from focal_data.inmemory.agents import (
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope
 from focal_data.inmemory.repository import InMemoryRepository, Unique, alive
 from focal_data.stores.base import checked_limit
-from focal_data.stores.config_composed import ComposedConfigStore
+from focal_data.stores.composed.config import ComposedConfigStore
 
 
 class InMemoryRuleRepository(InMemoryAgentPartRepository[Rule]):

@@ -34,7 +34,7 @@ from focal_data.repositories.agents import (
 from focal_data.repositories.base import TenantRepository
 from focal_data.repositories.filtering import chosen, given
 from focal_data.stores.base import checked_limit
-from focal_data.stores.config_composed import ComposedConfigStore
+from focal_data.stores.composed.config import ComposedConfigStore
 from focal_data.tables.config import (
     MigrationPlanTable,
     RuleTable,

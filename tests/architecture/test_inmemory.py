@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pkgutil
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from types import SimpleNamespace
@@ -126,13 +124,3 @@ def test_every_table_is_kept_in_memory() -> None:
     """But those that are named above, with the reason."""
     assert metadata.tables.keys() == OURS.keys() | ELSEWHERE.keys()
     assert set() == OURS.keys() & ELSEWHERE.keys()
-
-
-def test_memory_loads_no_driver() -> None:
-    """Not even by a detour."""
-    drivers = ("alembic", "asyncpg", "pgvector", "redis", "sqlalchemy", "sqlmodel")
-    modules = [module.name for module in pkgutil.iter_modules(focal_data.inmemory.__path__)]
-    imports = "; ".join(f"import focal_data.inmemory.{name}" for name in modules)
-    command = f"{imports}; import sys; print([name for name in {drivers} if name in sys.modules])"
-    shown = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True)
-    assert "[]" == shown.stdout.strip()

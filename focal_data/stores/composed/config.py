@@ -22,8 +22,7 @@ from focal_data.domain.config import (
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
 from focal_data.stores.base import checked_integer
-from focal_data.stores.config import ConfigStore
-from focal_data.stores.config_repositories import (
+from focal_data.stores.composed.config_repositories import (
     Agents,
     Archives,
     Plans,
@@ -33,6 +32,7 @@ from focal_data.stores.config_repositories import (
     Tools,
     Variables,
 )
+from focal_data.stores.config import ConfigStore
 
 
 class ComposedConfigStore(ConfigStore):

@@ -1,0 +1,1 @@
+"""Promises kept by composing repositories, the same way whatever keeps the data."""
