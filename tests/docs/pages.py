@@ -69,7 +69,7 @@ def _run(name: str, text: str) -> None:
     with asyncio.Runner() as runner:
         for block in blocks(text):
             source = "\n" * (block.line - 1) + block.code  # a traceback shows the page's own line
-            code = compile(source, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(source, name, "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
             if code.co_flags & inspect.CO_COROUTINE:
                 runner.run(eval(code, names))  # noqa: S307
             else:

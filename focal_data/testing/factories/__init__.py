@@ -12,7 +12,15 @@ from focal_data.testing.factories.audit import (
     ToolCallFactory,
     TurnRecordFactory,
 )
-from focal_data.testing.factories.base import DomainFactory, Link, Parent, ValueFactory, id_of
+from focal_data.testing.factories.base import (
+    NEW_ID,
+    TIME,
+    DomainFactory,
+    Link,
+    Parent,
+    ValueFactory,
+    id_of,
+)
 from focal_data.testing.factories.chance import seed, seeded
 from focal_data.testing.factories.config import (
     AgentFactory,
@@ -88,6 +96,8 @@ from focal_data.testing.factories.tables import (
 )
 
 __all__ = [
+    "NEW_ID",
+    "TIME",
     "AgentFactory",
     "AgentSettingsFactory",
     "AgentTableFactory",
