@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from benchmarks import peers, works
+from benchmarks import auditing, peers, works
 from benchmarks.ground import Ground, ground
 from benchmarks.timing import Ratio, Work, timed
 from focal_data.migration import runner
@@ -66,6 +66,9 @@ async def all_works(here: Ground, make: async_sessionmaker[AsyncSession]) -> Asy
     yield works.bulk(here, make)
     async with works.session_works(here) as session_works:
         for work in session_works:
+            yield work
+    async with auditing.audit_works(here) as audit_works:
+        for work in audit_works:
             yield work
 
 

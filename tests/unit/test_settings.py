@@ -59,3 +59,41 @@ def test_what_is_given_is_checked_as_well() -> None:
     """By the same rules."""
     with pytest.raises(SettingsError, match="FOCAL_DATA_POOL_SIZE"):
         Settings.of(pool_size=0)
+
+
+KEY = "secret" * 6
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        KEY,
+        f":{KEY}",
+        f"a b:{KEY}",
+        f"{'i' * 65}:{KEY}",
+        "a:secret",
+        f"a:{KEY},a:{KEY}x",
+        f"a:{KEY},",
+        f"a:{KEY},b",
+        f"a:{KEY},,b:{KEY}",
+    ],
+)
+def test_keys_that_are_malformed_are_refused_and_not_shown(keys: str) -> None:
+    """Nor is anything chained to the error that holds them."""
+    error = refusal(audit_keys=keys)
+    assert "FOCAL_DATA_AUDIT_KEYS" == error.variable
+    assert "secret" not in str(error)
+    assert error.__context__ is None
+
+
+def test_keys_are_in_their_order_and_never_shown() -> None:
+    """The newest first; what stands between them may be spaced."""
+    settings = Settings.of(audit_keys=f"new:{KEY}:x, old.1:{KEY}")
+    assert [("new", f"{KEY}:x".encode()), ("old.1", KEY.encode())] == list(settings.chain_keys().items())
+    assert "secret" not in f"{settings!r}{settings}{settings.model_dump()}"
+
+
+@pytest.mark.parametrize("unset", [None, "", "  "])
+def test_keys_may_be_unset(unset: str | None) -> None:
+    """Then there are none."""
+    assert {} == Settings.of(audit_keys=unset).chain_keys()
