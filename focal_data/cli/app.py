@@ -7,9 +7,11 @@ from typing import Annotated, Final
 import typer
 
 from focal_data.cli.audit import audit
+from focal_data.cli.customer import customer
 from focal_data.cli.db import db
 from focal_data.cli.demo.command import demo
 from focal_data.cli.doctor import doctor
+from focal_data.cli.tenant import tenant
 
 DEBUG: Final = "--debug"
 DEBUG_VARIABLE: Final = "FOCAL_DATA_DEBUG"
@@ -19,6 +21,8 @@ app.command()(demo)
 app.command()(doctor)
 app.add_typer(db)
 app.add_typer(audit)
+app.add_typer(customer)
+app.add_typer(tenant)
 
 
 @app.callback()

@@ -1,0 +1,67 @@
+"""``focal-data customer``: what is known of a person, handed out or removed everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from focal_data.cli.operating import DryRun, Imports, Json, Yes, operate, remove, tell_counts
+from focal_data.operations.ground import Receipt
+
+customer = typer.Typer(
+    name="customer", help="Export or erase a person, as the owner of the tables.", no_args_is_help=True
+)
+
+ProfileId = Annotated[UUID, typer.Argument(help="The profile, or one that was merged into it.")]
+TenantId = Annotated[UUID, typer.Option("--tenant", help="Whose customer it is.")]
+Output = Annotated[Path | None, typer.Option(help="A new file, readable by its owner alone.")]
+
+
+@customer.command()
+def export(
+    profile_id: ProfileId,
+    tenant_id: TenantId,
+    output: Output = None,
+    imports: Imports = [],  # noqa: B006  (typer copies it)
+    as_json: Json = False,
+) -> None:
+    """Write all that is known of a person as one JSON object. With --output, print how much that was."""
+    found = operate(tenant_id, imports, lambda tenant: tenant.export_customer(profile_id))
+    text = found.model_dump_json(indent=2)
+    if output is None:
+        typer.echo(text)
+        return
+    with open(output, "x", encoding="utf-8", opener=_private) as file:
+        file.write(text + "\n")
+    if as_json:
+        typer.echo(json.dumps(found.counts))
+    else:
+        tell_counts("exported", found.counts)
+
+
+@customer.command()
+def erase(
+    profile_id: ProfileId,
+    tenant_id: TenantId,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    imports: Imports = [],  # noqa: B006  (typer copies it)
+    as_json: Json = False,
+) -> None:
+    """Remove a person everywhere. Interrupted, run it again; once it is done, the person is not found."""
+
+    def act(rehearsal: bool) -> Receipt:
+        return operate(
+            tenant_id, imports, lambda tenant: tenant.erase_customer(profile_id, dry_run=rehearsal)
+        )
+
+    remove("this person", act, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
