@@ -44,10 +44,13 @@ async def test_rows_keep_every_constraint(data: DataLayer, made_by: Any) -> None
                 await made_by.create(tx, **traits[run % len(traits)])
 
 
+@pytest.mark.parametrize("backend", ["focal_data_layer", "focal_in_memory"])
 @pytest.mark.parametrize("made_by", STORED)
-async def test_stores_take_what_factories_make(data: DataLayer, made_by: Any) -> None:
-    """Whatever the seed, a store takes what an entity's factory makes, and gives it its tenant."""
-    tenant = data.tenant(new_id())
+async def test_stores_take_what_factories_make(
+    request: pytest.FixtureRequest, made_by: Any, backend: str
+) -> None:
+    """Whatever the seed, a store of any backend takes what an entity's factory makes, and gives it its tenant."""
+    tenant = request.getfixturevalue(backend).tenant(new_id())
     for run in range(20):
         with seeded(f"{made_by.__name__} {run}"):
             stored = await made_by.create(tenant)
@@ -110,3 +113,9 @@ async def test_what_has_no_store_says_so(tenant: Tenant) -> None:
     """An entity without a store is built, or created as a row."""
     with pytest.raises(UsageError, match="row by its table's factory"):
         await IdeationSessionFactory.create(tenant)
+
+
+async def test_rows_are_not_created_in_memory(focal_in_memory: DataLayer) -> None:
+    """There are none: the error says so."""
+    with pytest.raises(UsageError, match="kept in memory"):
+        await RuleTableFactory.create(focal_in_memory.tenant(new_id()))

@@ -16,9 +16,9 @@ from focal_data.testing.keyspaces import own_database
 PROJECT = Path(__file__).parent / "project"
 
 
-def run(folder: Path, *options: str) -> str:
+def run(folder: Path, *options: str, module: str = "test_orders.py") -> str:
     """The output of pytest over a user's little project, in a process of its own."""
-    for name in ("pytest.ini", "test_orders.py"):
+    for name in ("pytest.ini", module):
         (folder / name).write_text((PROJECT / f"{name}.txt").read_text())
     outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "no:cacheprovider", *options]
@@ -48,6 +48,16 @@ def test_a_users_project(tmp_path: Path) -> None:
 def test_a_users_project_in_parallel(tmp_path: Path) -> None:
     """The same on two workers of pytest-xdist."""
     assert "12 passed" in run(tmp_path, "-n", "2")
+
+
+@pytest.mark.slow
+def test_a_user_certifies_a_store(tmp_path: Path) -> None:
+    """A suite runs in a user's project, over an implementation of theirs; one that is wrong is told by a plain assertion."""
+    output = run(tmp_path, module="test_suite.py")
+
+    assert " passed" in output
+    assert "1 xfailed" in output
+    assert "skipped" not in output
 
 
 def test_the_plugin_loads_pytest_alone() -> None:
