@@ -23,12 +23,14 @@ __all__ = [
     "Channel",
     "ChannelIdentity",
     "ChatMessage",
+    "Condition",
     "ConfigStore",
     "ConflictError",
     "Consent",
     "ContentFilterError",
     "ContentType",
     "CorruptDataError",
+    "CountMode",
     "CustomerProfile",
     "DataLayer",
     "DataSource",
@@ -123,7 +125,9 @@ __all__ = [
     "Variable",
     "VariableUpdatePolicy",
     "VerificationLevel",
+    "field",
     "new_id",
+    "read_modify_write",
 ]
 
 _MODULES: Final = {
@@ -141,12 +145,14 @@ _MODULES: Final = {
     "Channel": "focal_data.domain.profile",
     "ChannelIdentity": "focal_data.domain.profile",
     "ChatMessage": "focal_data.domain.ideation",
+    "Condition": "focal_data.domain.conditions",
     "ConfigStore": "focal_data.stores.config",
     "ConflictError": "focal_data.errors",
     "Consent": "focal_data.domain.profile",
     "ContentFilterError": "focal_data.errors",
     "ContentType": "focal_data.domain.memory",
     "CorruptDataError": "focal_data.errors",
+    "CountMode": "focal_data.domain.answers",
     "CustomerProfile": "focal_data.domain.profile",
     "DataLayer": "focal_data.data_layer",
     "DataSource": "focal_data.domain.ideation",
@@ -241,15 +247,18 @@ _MODULES: Final = {
     "Variable": "focal_data.domain.config",
     "VariableUpdatePolicy": "focal_data.domain.config",
     "VerificationLevel": "focal_data.domain.profile",
+    "field": "focal_data.domain.conditions",
     "new_id": "focal_data.ids",
+    "read_modify_write": "focal_data.stores.base",
 }
 
 if TYPE_CHECKING:
     from focal_data.data_layer import DataLayer, Tenant
-    from focal_data.domain.answers import Page, Scored
+    from focal_data.domain.answers import CountMode, Page, Scored
     from focal_data.domain.audit import AuditEvent, ToolCall, TurnRecord
     from focal_data.domain.base import MutableEntity, SoftDeletableEntity, ValueObject
     from focal_data.domain.chain import AuditKeys, AuditKind, ChainHead
+    from focal_data.domain.conditions import Condition, field
     from focal_data.domain.config import (
         Agent,
         AgentSettings,
@@ -353,6 +362,7 @@ if TYPE_CHECKING:
     from focal_data.repositories.base import TenantRepository
     from focal_data.settings import Settings
     from focal_data.stores.audit import AuditStore
+    from focal_data.stores.base import read_modify_write
     from focal_data.stores.config import ConfigStore
     from focal_data.stores.memory import MemoryStore
     from focal_data.stores.profile import ProfileStore

@@ -28,11 +28,14 @@ from focal_data.migration.rendering import render_item
 from focal_data.migration.revisions import VERSION_TABLE
 from focal_data.settings import Settings, postgresql_url
 from focal_data.tables import metadata as our_metadata
+from focal_data.tables.base import package_tables
 
 
 def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE) -> None:
     """Run what the command in progress asks for, online or offline.
 
+    A project with tables of its own calls ``run(version_table="notes_version")`` in its ``env.py``: it then migrates what it has
+    added to our metadata, beside our own tables, which ``focal-data db upgrade`` brings along.
     Uses ``config.attributes["connection"]`` where there is one (a caller inside an event loop must give it), or else
     connects to ``sqlalchemy.url`` or, where that is not set, to the owner's URL of the settings.
     """
@@ -58,6 +61,7 @@ def configuration(metadata: MetaData, *, version_table: str, services: Services)
     return {
         "target_metadata": metadata,
         "version_table": version_table,
+        "include_object": object_filter(version_table),
         "transaction_per_migration": True,
         "compare_type": True,
         "compare_server_default": True,
@@ -78,6 +82,7 @@ def migrate(connection: Connection, options: dict[str, Any]) -> None:
 def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[str | None, str, Any], bool]:
     """Which tables of the database are ours to compare: those of the metadata, and those that our revisions made."""
     metadata, keeper = options["target_metadata"], options["version_table"]
+    foreign = _foreign(keeper)
 
     @cache
     def kept() -> set[str]:
@@ -85,9 +90,19 @@ def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[st
         return {name for name, table in access.items() if table.keeper == keeper}
 
     def include(name: str | None, kind: str, parents: object) -> bool:
-        return kind != "table" or name in metadata.tables or name in kept()
+        return kind != "table" or (name in metadata.tables and name not in foreign) or name in kept()
 
     return include
+
+
+def object_filter(version_table: str) -> Callable[[Any, str | None, str, bool, Any], bool]:
+    """Which tables of the metadata are to be compared: all, but in another project's migrations ours are not."""
+    foreign = _foreign(version_table)
+    return lambda item, name, kind, *_: kind != "table" or name not in foreign
+
+
+def _foreign(version_table: str) -> frozenset[str]:
+    return frozenset() if version_table == VERSION_TABLE else package_tables()
 
 
 def _options(config: Config, metadata: MetaData, version_table: str) -> dict[str, Any]:
@@ -145,5 +160,6 @@ def _drop_version_table_at_base(*, ctx: MigrationContext, heads: set[str], **_: 
 
 
 def _log_as_configured(config: Config) -> None:
-    if config.cmd_opts is not None and config.config_file_name is not None:
-        fileConfig(config.config_file_name, disable_existing_loggers=False)
+    named = config.cmd_opts is not None and config.config_file_name is not None
+    if named and config.file_config.has_section("loggers"):
+        fileConfig(str(config.config_file_name), disable_existing_loggers=False)

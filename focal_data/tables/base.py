@@ -24,6 +24,16 @@ metadata = MetaData(
 )
 """Of every focal_data table. Names take the second column, since the first is the tenant; all are ≤ 54 characters."""
 
+
+def package_tables() -> frozenset[str]:
+    """The names of the tables that this package declares; a user's lie in the same metadata."""
+    classes = list(TenantScopedTable.__subclasses__())
+    for known in classes:
+        classes += known.__subclasses__()  # those found on the way are visited too
+    ours = (cls for cls in classes if cls.__module__.startswith("focal_data.") and hasattr(cls, "__table__"))
+    return frozenset(str(cls.__tablename__) for cls in ours)
+
+
 APPEND_ONLY = {"info": {"grants": ("SELECT", "INSERT")}}
 """Table arguments: the application may add rows and read them, never change or remove one."""
 
