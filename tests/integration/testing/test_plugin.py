@@ -1,26 +1,32 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import asyncpg
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy.engine import make_url
 
 from focal_data.errors import UsageError
 from focal_data.settings import Settings
+from focal_data.testing.databases import driver_url
 from focal_data.testing.engines import Engines
 from focal_data.testing.keyspaces import own_database
 
 PROJECT = Path(__file__).parent / "project"
 
 
-def run(folder: Path, *options: str, module: str = "test_orders.py") -> str:
+def run(folder: Path, *options: str, module: str = "test_orders.py", **environment: str) -> str:
     """The output of pytest over a user's little project, in a process of its own."""
     for name in ("pytest.ini", module):
         (folder / name).write_text((PROJECT / f"{name}.txt").read_text())
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    outside = {
+        name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")
+    } | environment
     command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "no:cacheprovider", *options]
     done = subprocess.run(
         command, cwd=folder, env=outside, capture_output=True, text=True, timeout=120, check=False
@@ -44,10 +50,27 @@ def test_a_users_project(tmp_path: Path) -> None:
     assert made(output).isdisjoint(made(run(tmp_path, "-s", "-k", "made")))
 
 
+async def left_over(engines: Engines) -> tuple[set[str], set[bytes]]:
+    """The databases of test runs on a server, and what they hold in database 0 of Redis."""
+    connection = await asyncpg.connect(driver_url(make_url(engines.admin_url)))
+    names = await connection.fetch("SELECT datname FROM pg_database WHERE datname LIKE 'focal_test_%'")
+    await connection.close()
+    async with Redis.from_url(engines.redis_url) as server:
+        return {name["datname"] for name in names}, set(await server.keys("focal:testing:*"))
+
+
 @pytest.mark.slow
-def test_a_users_project_in_parallel(tmp_path: Path) -> None:
-    """The same on two workers of pytest-xdist."""
-    assert "12 passed" in run(tmp_path, "-n", "2")
+async def test_a_users_project_in_parallel(tmp_path: Path, focal_engines: Engines) -> None:
+    """Two workers of pytest-xdist on one server, given by its URLs, share it with us and leave nothing behind."""
+    urls = {
+        "FOCAL_DATA_DATABASE_URL": focal_engines.admin_url,
+        "FOCAL_DATA_REDIS_URL": focal_engines.redis_url,
+    }
+    before = await left_over(focal_engines)
+
+    assert "12 passed" in await asyncio.to_thread(run, tmp_path, "-n", "2", **urls)
+
+    assert before == await left_over(focal_engines)
 
 
 @pytest.mark.slow
