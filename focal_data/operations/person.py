@@ -31,13 +31,15 @@ class Person:
     """Every session that something of the person came up in, live or not."""
     live: tuple[Session, ...]
     entities: frozenset[UUID]
+    events: frozenset[UUID]
+    """Of the person's turns, those that say themselves neither whose they are nor where they came up."""
 
     @property
     def values(self) -> dict[str, Any]:
         """What the conditions of the person's parts are about."""
         return {
             name: sorted(getattr(self, name), key=lambda id_: id_.int)
-            for name in ("profiles", "sessions", "entities")
+            for name in ("profiles", "sessions", "entities", "events")
         }
 
     def parts(self, tables: Collection[Table]) -> Iterator[Part]:
@@ -78,13 +80,17 @@ async def find(ground: Ground, profile_id: UUID, earlier: Person | None = None) 
         return session.session_id in sessions or (session.channel, session.channel_user_id) in channels
 
     live = await ground.live.find(theirs)
+    sessions |= {session.session_id for session in live}
+    came_up = ground.bound({"profiles": list(profiles), "sessions": list(sessions)})
+    events = await ground.scope.run(lambda tx: tx.fetch(sql.events(), came_up), custom_plan=True)
     return Person(
         stored=bool(stored.profiles) or (earlier is not None and earlier.stored),
         profiles=profiles,
         channels=channels,
-        sessions=sessions | {session.session_id for session in live},
+        sessions=sessions,
         live=tuple(live),
         entities=stored.entities,
+        events=_ids(row["id"] for row in events),
     )
 
 

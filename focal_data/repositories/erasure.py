@@ -83,7 +83,7 @@ BLANK: Final[dict[Table, dict[str, Any]]] = {
 class Part:
     """The rows of ``table`` for which ``condition`` holds, among the tenant's.
 
-    The condition is about the arrays ``profiles``, ``sessions`` and ``entities``, which are bound when it is used.
+    The condition is about the arrays ``profiles``, ``sessions``, ``entities`` and ``events``, which are bound when it is used.
     """
 
     table: Table
@@ -96,10 +96,7 @@ def audit_parts(tables: Sequence[Table]) -> Iterator[Part]:
         unerased = table.c.erased_at.is_(None)
         for condition in (_named(table), _anonymous(table)):
             yield Part(table, and_(unerased, condition))
-    c = EVENTS.c
-    turns = select(TURNS.c.id).where(_mine(TURNS), or_(_named(TURNS), _anonymous(TURNS)))
-    elsewhere = and_(c[PERSON].is_(None), c.session_id.is_(None), c.erased_at.is_(None))
-    yield Part(EVENTS, and_(elsewhere, c.turn_id.is_not(None), c.turn_id.in_(turns)))
+    yield Part(EVENTS, and_(EVENTS.c.erased_at.is_(None), EVENTS.c.id == any_of("events")))
 
 
 def anonymous_parts(tables: Sequence[Table]) -> Iterator[Part]:
@@ -211,6 +208,17 @@ def entities() -> Statement:
     kept = select(other.c.id).where(_mine(other), other.c.id == past.id, _of_others(other))
     were = select(past.id).where(_mine(ENTITY_HISTORY), _named(ENTITY_HISTORY), ~kept.exists())
     return Statement(select(now.id).where(_mine(ENTITIES), _named(ENTITIES)).union(were))
+
+
+@cache
+def events() -> Statement:
+    """The events of the person's turns that name neither a person nor a session. No index helps, so it is asked once."""
+    c = EVENTS.c
+    turns = select(TURNS.c.id).where(_mine(TURNS), or_(_named(TURNS), _anonymous(TURNS)))
+    nameless = and_(c[PERSON].is_(None), c.session_id.is_(None), c.erased_at.is_(None))
+    return Statement(
+        select(c.id).where(_mine(EVENTS), nameless, c.turn_id.is_not(None), c.turn_id.in_(turns))
+    )
 
 
 def _mine(table: FromClause) -> ColumnElement[bool]:

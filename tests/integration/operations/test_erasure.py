@@ -5,11 +5,17 @@ from __future__ import annotations
 from uuid import uuid4
 
 import pytest
+import redis
+from pydantic import SecretStr
 
 from focal_data.data_layer import DataLayer
+from focal_data.domain.audit import AuditEvent, TurnRecord
 from focal_data.domain.config import Agent
-from focal_data.domain.memory import Entity
-from focal_data.errors import NotFoundError
+from focal_data.domain.memory import Entity, Episode
+from focal_data.domain.profile import Channel
+from focal_data.domain.session import Session
+from focal_data.errors import CorruptDataError, NotFoundError
+from focal_data.ids import new_id
 from focal_data.operations.operator import Operator
 from focal_data.settings import Settings
 from focal_data.tables import metadata
@@ -126,25 +132,34 @@ async def test_an_audit_row_keeps_its_skeleton(world: World, op: Operator) -> No
     assert [({}, "said")] * 2 == [(event.event_data, event.event_type) for event in events]
 
 
-async def test_an_audit_row_keeps_its_chain_but_for_the_salt(world: World, op: Operator) -> None:
-    """What the chain is verified by is no text."""
+async def test_the_chain_still_verifies(focal_settings: Settings) -> None:
+    """With every row of the person erased, and those of others between them."""
+    keyed = focal_settings.model_copy(update={"audit_keys": SecretStr("first:" + "k" * 40)})
+    async with DataLayer.open(keyed) as data, Operator.open(keyed) as op:
+        world = await a_world(data)
+        tenant_id = world.tenant.tenant_id
+        customer, _ = await world.customer(), await world.customer()
+        await op.tenant(tenant_id).erase_customer(customer.profile)
+        report = await op.verify_audit(tenant_id)
+        assert (True, 40, 20) == (report.intact, report.rows, report.erased)
+
+
+async def test_of_the_chain_an_audit_row_loses_the_salt_alone(world: World, op: Operator) -> None:
+    """What the chain is verified by is no text; the salt would let somebody try texts."""
     customer = await world.customer()
     tenant = op.tenant(world.tenant.tenant_id)
     chain = "chain_id, chain_sequence, previous_hash, text_digest, hash, hash_key_id"
+    links = "chain_id = id, chain_sequence = 7, previous_hash = 'p', text_digest = 't', hash = 'h', hash_key_id = 'k'"
     async with tenant.scope.transaction() as tx:
         for table in sorted(SKELETON):
-            await tx.connection.execute(
-                f"UPDATE {table} SET chain_id = id, chain_sequence = 7, previous_hash = 'p', text_digest = 't',"
-                " hash = 'h', hash_key_id = 'k', salt = 's' WHERE tenant_id = $1",
-                world.tenant.tenant_id,
-            )
+            change = f"UPDATE {table} SET {links}, salt = 's' WHERE tenant_id = $1"
+            await tx.connection.execute(change, world.tenant.tenant_id)
     await tenant.erase_customer(customer.profile)
     async with tenant.scope.transaction() as tx:
         for table in sorted(SKELETON):
             query = f"SELECT id, salt, {chain} FROM {table} WHERE tenant_id = $1"
             for row in await tx.connection.fetch(query, world.tenant.tenant_id):
-                expected = (row["id"], None, row["id"], 7, b"p", b"t", b"h", "k")
-                assert expected == tuple(row)
+                assert (row["id"], None, row["id"], 7, b"p", b"t", b"h", "k") == tuple(row)
 
 
 async def test_the_receipt_counts_by_kind(world: World, op: Operator) -> None:
@@ -194,3 +209,100 @@ async def test_who_is_erased_is_not_found_again(world: World, op: Operator) -> N
     for again in (tenant.erase_customer, tenant.export_customer):
         with pytest.raises(NotFoundError, match="CustomerProfile"):
             await again(customer.profile)
+
+
+async def test_what_names_somebody_else_stays(world: World, op: Operator) -> None:
+    """In the same session, on the same channel: it is about the other one."""
+    customer, other = await world.customer(), await world.customer()
+    tenant, session_id = world.tenant, customer.sessions[0]
+    about = {"customer_profile_id": other.profile, "session_id": session_id}
+    turn = TurnRecord(agent_id=world.agent_id, turn_number=9, user_message="mine", **about)
+    turn = await tenant.audit.save_turn(turn)
+    event = await tenant.audit.save_event(AuditEvent(event_type="said", event_data={"a": "mine"}, **about))
+    episode = await tenant.memory.add_episode(Episode(agent_id=world.agent_id, content="mine", **about))
+    session = Session(
+        agent_id=world.agent_id,
+        channel=Channel.WEBCHAT,
+        channel_user_id=f"{customer.mark}-user",
+        customer_profile_id=other.profile,
+    )
+    session = await tenant.sessions.save(session)
+    await op.tenant(tenant.tenant_id).erase_customer(customer.profile)
+    assert turn == await tenant.audit.get_turn(turn.id)
+    assert event == await tenant.audit.get_event(event.id)
+    assert episode == await tenant.memory.get_episode(episode.id)
+    assert session == await tenant.sessions.get(session.session_id)
+    here = (session.channel, session.channel_user_id)
+    assert session == await tenant.sessions.get_by_channel(*here)
+
+
+async def test_an_entity_that_changed_hands_is_the_later_ones(world: World, op: Operator) -> None:
+    """Its versions from before, which name the person, go; what it is now, and what it is related to, stays."""
+    customer, other = await world.customer(), await world.customer()
+    memory = world.tenant.memory
+    entity = await memory.get_entity(customer.entity)
+    entity = await memory.update_entity(entity.evolve(customer_profile_id=other.profile, name="sold"))
+    await op.tenant(world.tenant.tenant_id).erase_customer(customer.profile)
+    assert entity == await memory.get_entity(entity.id)
+    async with op.tenant(world.tenant.tenant_id).scope.transaction() as tx:
+        named = "SELECT count(*) FROM entity_history WHERE customer_profile_id = $1"
+        kept = "SELECT count(*) FROM relationships WHERE from_entity_id = $1"
+        assert (0, 1) == (
+            await tx.connection.fetchval(named, customer.profile),
+            await tx.connection.fetchval(kept, entity.id),
+        )
+
+
+async def test_sessions_that_are_told_of_elsewhere_are_the_persons(world: World, op: Operator) -> None:
+    """By a consent, a field or an asset: what was said there before anybody knew who it was goes."""
+    tenant, session_id = world.tenant, new_id()
+    customer = await world.customer()
+    asset = (await tenant.profiles.list_assets(customer.profile))[0]
+    await tenant.profiles.add_asset(
+        customer.profile, asset.evolve(id=new_id(), revision=0, uploaded_in_session_id=session_id)
+    )
+    turn = TurnRecord(
+        agent_id=world.agent_id, session_id=session_id, turn_number=1, user_message="my file", created_at=None
+    )
+    turn = await tenant.audit.save_turn(turn)
+    await op.tenant(tenant.tenant_id).erase_customer(customer.profile)
+    erased = await tenant.audit.get_turn(turn.id)
+    assert ("", True) == (erased.user_message, erased.erased_at is not None)
+
+
+async def test_what_came_after_the_erasure_can_be_erased(world: World, op: Operator) -> None:
+    """A service that went on for a moment wrote a turn with the old id: there is no profile, and it is found."""
+    customer = await world.customer()
+    tenant = op.tenant(world.tenant.tenant_id)
+    await tenant.erase_customer(customer.profile)
+    late = TurnRecord(
+        agent_id=world.agent_id,
+        session_id=new_id(),
+        customer_profile_id=customer.profile,
+        turn_number=1,
+        user_message="bye",
+    )
+    await world.tenant.audit.save_turn(late)
+    receipt = await tenant.erase_customer(customer.profile)
+    assert ({"turn_records": 1}, (customer.profile,)) == (receipt.counts, receipt.profile_ids)
+    with pytest.raises(NotFoundError):
+        await tenant.erase_customer(customer.profile)
+
+
+async def test_a_session_that_cannot_be_read_stops_it(
+    world: World, op: Operator, focal_settings: Settings
+) -> None:
+    """It may be the person's: nothing is removed until somebody has looked, and deleted it by its id."""
+    customer, other = await world.customer(), await world.customer()
+    key = next(key for key in naming(on_redis(focal_settings), other.sessions[0].hex) if key.endswith(b":c"))
+    with redis.Redis.from_url(focal_settings.sessions_url()) as connection:
+        connection.setrange(key, 160, b"\0\0\0\0\0\0")
+    tenant = op.tenant(world.tenant.tenant_id)
+    before = (await tenant.delete_everything(dry_run=True)).counts
+    with pytest.raises(CorruptDataError) as caught:
+        await tenant.erase_customer(customer.profile)
+    assert key.decode() == caught.value.key
+    assert before == (await tenant.delete_everything(dry_run=True)).counts
+    await world.tenant.sessions.delete(other.sessions[0])
+    await tenant.erase_customer(customer.profile)
+    await nothing_is_left(focal_settings, customer)
