@@ -17,33 +17,33 @@ _TEXTS: Final = {
         whom why will with you your yours yourself yourselves
     """,
     Language.GERMAN: """
-        aber als am an auch auf aus bei bin bis da damit das dass dem den der des die dich dir doch dort du durch ein eine
-        einem einen einer eines er es für hatte habe haben hat hier ich ihm ihn ihr ihre im in ist ja kann kein keine man
+        aber als am an auch auf aus bei bin bis da damit das dem den der des die dich dir doch dort du durch ein eine
+        einem einen einer eines er es für hatte habe haben hat hier ich ihm ihn ihr ihre im in ist kann kein keine man
         mein mich mir mit nach nicht noch nun nur ob oder ohne sein sehr sich sie sind so über um und uns unter vom von vor
         war was weil wenn werden wie wir wird wo zu zum zur
     """,
     Language.FRENCH: """
-        à au aux avec ce ces dans de des du elle en et eux il je la le les leur lui ma mais me mes moi mon ne nos notre nous
+        à au aux avec ce ces dans de des du elle en et eux il je la le leur lui ma mais me mes moi mon ne nos notre nous
         on ou par pas pour qu que qui sa se ses son sur ta te tes toi ton tu un une vos votre vous est sont était
     """,
     Language.SPANISH: """
         a al con como de del donde el ella en entre era es esta este esto fue ha hay la las le les lo los me mi muy no nos o
-        para pero por que se ser si sin sobre son su sus también te tu un una y ya yo
+        para pero por que se sin sobre son su sus también te tu un una y ya yo
     """,
     Language.ITALIAN: """
         a ai al alla anche che chi ci come con da dal dalla dei del della di e ed gli ha hanno i il in io la le lei lo loro
-        lui ma mi mia mio ne nei nel nella no noi non o per più quella quello questa questo se si sono su sua sul sulla suo
+        lui ma mi mia mio ne nei nel nella noi non o per più quella quello questa questo se si sono su sua sul sulla suo
         ti tra tu un una uno vi voi è
     """,
     Language.PORTUGUESE: """
         a à ao aos as às até com como da das de dela dele do dos e ela ele em entre era essa esse esta este eu foi há isso
-        já mais mas me mesmo meu minha muito na nas nem no nos não o os ou para pela pelo por quando que quem se sem ser seu
-        sua são só também te tem um uma você é
+        já mais mas me mesmo meu minha muito na nas nem no nos não o os ou para pela pelo por quando que quem se sem seu
+        sua são só também te tem um uma você
     """,
     Language.DUTCH: """
         aan als bij dan dat de der deze die dit doch door dus een en er ge geen haar had heb heeft hem het hier hij hoe hun
         iets ik in is ja je kan me met mij mijn na naar niet niets nog nu of om onder ons ook op over te tegen toch toen tot
-        u uit van veel voor want was wat wel werd wie wil worden ze zich zij zijn zo zonder
+        u uit van veel voor want was wat werd wie wil worden ze zich zij zijn zo zonder
     """,
 }
 

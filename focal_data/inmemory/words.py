@@ -77,10 +77,10 @@ class Query:
         """The part of the content's beginning around the first word found, each between ``<b>`` and ``</b>``; not escaped."""
         text = content[:SNIPPET_CHARACTERS]
         sought = {stem for phrase in self._phrases() if not phrase.negated for stem, _ in phrase.stems}
-        words = list(_words(text, language))
-        first = next((n for n, word in enumerate(words) if word.stem in sought), 0)
+        every = list(words(text, language))
+        first = next((n for n, word in enumerate(every) if word.stem in sought), 0)
         start = max(0, first - WORDS_BEFORE)
-        shown = words[start : start + SNIPPET_WORDS]
+        shown = every[start : start + SNIPPET_WORDS]
         return _marked(text, shown, sought)
 
     def _phrases(self) -> Iterator[Phrase]:
@@ -113,27 +113,27 @@ def _alternatives(query: str) -> list[list[tuple[str, bool]]]:
             alternatives[-1].append((found["phrase"] or found["word"] or "", negated))
             place, after_term = found.end(), True
         else:  # a blank, or an operator of tsquery, which means nothing here
-            after_term = after_term and query[place].isspace()
             place += 1
     return alternatives
 
 
 def _phrase(text: str, language: Language) -> tuple[tuple[str, int], ...]:
-    stems = [(word.stem, n) for n, word in enumerate(_words(text, language)) if word.stem is not None]
+    stems = [(word.stem, n) for n, word in enumerate(words(text, language)) if word.stem is not None]
     return tuple((stem, n - stems[0][1]) for stem, n in stems)
 
 
 def _places(text: str, language: Language) -> Places:
     places = defaultdict(list)
-    for n, word in enumerate(_words(text, language)):
+    for n, word in enumerate(words(text, language)):
         if word.stem is not None:
             places[word.stem].append(n)
     return places
 
 
-def _words(text: str, language: Language) -> Iterator[Word]:
+def words(text: str, language: Language) -> Iterator[Word]:
+    """The words of ``text`` in their order."""
     for found in _pattern(text).finditer(text):
-        yield Word(_stem(found[0], language), found.start(), found.end())
+        yield Word(stem(found[0], language), found.start(), found.end())
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -145,7 +145,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=100_000)
-def _stem(word: str, language: Language) -> str | None:
+def stem(word: str, language: Language) -> str | None:
     """The stem of a word, or ``None`` for a stop word."""
     lower = word.lower()
     if language is Language.SIMPLE or any(c.isdigit() for c in lower):

@@ -58,3 +58,34 @@ class GroupsContract(MemorySuite):
             then = await memory.get_entities(EntityFilter(known_at=time))
             assert {"b"} >= {e.name for e in then}
         assert GroupDeletion(0, 0, 0) == await memory.delete_by_group("g")
+
+    async def test_one_that_left_the_store_in_the_group_goes_with_all_it_was(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """A relationship that was deleted while it was the group's leaves no version, of whatever group that was."""
+        a = await memory.add_entity(entity("a"))
+        first = await memory.add_relationship(relationship(a, a))
+        second = await memory.update_relationship(first.evolve(group_id="g"))
+        await memory.delete_relationship(first.id)
+        assert GroupDeletion(0, 0, 0) == await memory.delete_by_group("g")
+        for version in (first, second):
+            assert await memory.get_relationship(first.id, known_at=recorded(version)) is None
+        assert a == await memory.get_entity(a.id)
+
+    async def test_a_version_of_the_group_goes_from_what_left_it(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """What is stored and not the group's any more stays, and so do its other versions."""
+        first = await memory.add_entity(entity("first"))
+        second = await memory.update_entity(first.evolve(group_id="g"))
+        third = await memory.update_entity(second.evolve(group_id=None))
+        link = await memory.add_relationship(relationship(first, first, group_id="g"))
+        kept = await memory.update_relationship(link.evolve(group_id=None))
+        await memory.delete_by_group("g")
+        assert first == await memory.get_entity(first.id, known_at=recorded(first))
+        assert await memory.get_entity(first.id, known_at=recorded(second)) is None
+        assert third == await memory.get_entity(first.id)
+        assert await memory.get_relationship(link.id, known_at=recorded(link)) is None
+        assert kept == await memory.get_relationship(link.id)
+        fourth = await memory.update_entity(third.evolve(name="fourth"))
+        assert (4, third) == (fourth.revision, await memory.get_entity(first.id, known_at=recorded(third)))

@@ -216,6 +216,12 @@ class TextSearchContract(MemorySuite):
         (hit,) = await memory.text_search_episodes(agent, query)
         assert language == hit.item.language
 
+    async def test_numbers_have_no_stem(self, memory: MemoryStore, episode: MakeEpisode, agent: UUID) -> None:
+        """Nor have words with a digit in them, in any language."""
+        await memory.add_episode(episode("two 3ds and boxes2 items", language="english"))
+        for query, found in (("3ds", 1), ("3d", 0), ("boxes2", 1), ("item", 1)):
+            assert found == len(await memory.text_search_episodes(agent, query)), query
+
     async def test_stop_words_are_passed_over(
         self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
     ) -> None:
@@ -242,6 +248,10 @@ class TextSearchContract(MemorySuite):
             ('a"c"', {"a c", "a b c d"}),
             ('"a', {"a b", "a c", "a b c d"}),
             ("a & !b | (c)", {"a b c d"}),
+            ("a ! or b", {"a b", "a c", "a b c d"}),
+            ("a or or b", {"a b", "a c", "a b c d"}),
+            ("or a", set()),
+            ("a or", set()),
         ],
     )
     async def test_how_a_query_is_read(
