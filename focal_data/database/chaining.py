@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, nullcontext
 from itertools import cycle
 from typing import Final
 from uuid import UUID
@@ -22,13 +20,7 @@ OWN_LANES: Final = 16
 """Lanes that a process uses: few of all there are, so that two processes seldom write to the same one."""
 
 Key = tuple[UUID, UUID]
-
-
-@dataclass(slots=True)
-class End:
-    """Where a chain probably ends, ``None`` when nothing is known; set to where it ends once that is committed."""
-
-    head: ChainHead | None
+"""A tenant, and a chain of it."""
 
 
 class Chaining:
@@ -45,25 +37,19 @@ class Chaining:
         """The chain for a row without a session."""
         return lane(next(self._lanes))
 
-    @asynccontextmanager
-    async def at_end(self, tenant_id: UUID, chain_id: UUID) -> AsyncIterator[End]:
-        """Write at the end of a chain: one task of this process at a time, since all but one would write in vain."""
-        key = (tenant_id, chain_id)
+    def turn(self, key: Key) -> AbstractAsyncContextManager[object]:
+        """To be entered for writing at the end of a chain: by one task at a time, since all others would write in vain."""
         turn = self._turns.get(key)
         if turn is None:
             turn = self._turns[key] = asyncio.Lock()
-        async with turn:
-            end = End(self.head(key))
-            yield end
-            self._remember(key, end.head)
+        return turn
 
     def head(self, key: Key) -> ChainHead | None:
-        """Where the chain probably ends."""
+        """Where the chain probably ends; ``None`` when nothing is known of it."""
         return self._heads.get(key)
 
-    def _remember(self, key: Key, head: ChainHead | None) -> None:
-        if head is None:
-            return
+    def remember(self, key: Key, head: ChainHead) -> None:
+        """That the chain ends there, once it is written."""
         self._heads[key] = head
         self._heads.move_to_end(key)
         if len(self._heads) > REMEMBERED:
@@ -84,20 +70,19 @@ class TransactionChaining(Chaining):
         self._lane = self._lane or self._process.lane()
         return self._lane
 
-    @asynccontextmanager
-    async def at_end(self, tenant_id: UUID, chain_id: UUID) -> AsyncIterator[End]:
-        """Without waiting for its turn: a transaction waits for the head's lock in the database, and for nothing else."""
-        key = (tenant_id, chain_id)
-        end = End(self.head(key))
-        yield end
-        if end.head is not None:
-            self._written[key] = end.head
+    def turn(self, key: Key) -> AbstractAsyncContextManager[object]:
+        """At once: a transaction waits for the head's lock in the database, and for nothing else."""
+        return nullcontext()
 
     def head(self, key: Key) -> ChainHead | None:
         """Where the chain ends for this transaction, or else probably."""
         return self._written.get(key) or self._process.head(key)
 
+    def remember(self, key: Key, head: ChainHead) -> None:
+        """That the chain ends there, if the transaction lasts."""
+        self._written[key] = head
+
     def committed(self) -> None:
         """Tell the process where the chains are now."""
         for key, head in self._written.items():
-            self._process._remember(key, head)
+            self._process.remember(key, head)

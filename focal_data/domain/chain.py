@@ -73,11 +73,6 @@ class AuditKind:
     erased: Mapping[str, Any]
     """The personal text, and what an erased row has in its place."""
 
-    @property
-    def hashed(self) -> tuple[str, ...]:
-        """The columns that the hash covers."""
-        return self.facts + _LINK
-
 
 TURN: Final = AuditKind(
     name="turn",
@@ -133,23 +128,20 @@ def text_digest(kind: AuditKind, row: Mapping[str, Any], salt: bytes) -> bytes:
 
 def row_hash(kind: AuditKind, row: Mapping[str, Any], key: bytes) -> bytes:
     """The hash of ``row``, chain columns and all; ``hash``, ``salt``, ``erased_at`` and the text itself are left out."""
-    facts = {name: row[name] for name in kind.hashed}
+    facts = {name: row[name] for name in kind.facts + _LINK}
     facts["kind"] = kind.name
     return hmac.digest(key, _FORM + canonical(facts), "sha256")
 
 
-def sealed(kind: AuditKind, row: Mapping[str, Any], head: ChainHead, keys: AuditKeys) -> dict[str, Any]:
-    """``row``, which has its ``chain_id``, ``salt`` and ``text_digest``, as the next one behind ``head``."""
+def seal(kind: AuditKind, row: dict[str, Any], head: ChainHead, keys: AuditKeys) -> dict[str, Any]:
+    """Make ``row``, which has its ``chain_id``, ``salt`` and ``text_digest``, the next one behind ``head``; returns it."""
     key = keys.get(keys.newest)
     assert key is not None
-    values = {
-        **row,
-        "chain_sequence": head.sequence + 1,
-        "previous_hash": head.hash,
-        "hash_key_id": keys.newest,
-    }
-    values["hash"] = row_hash(kind, values, key)
-    return values
+    row["chain_sequence"] = head.sequence + 1
+    row["previous_hash"] = head.hash
+    row["hash_key_id"] = keys.newest
+    row["hash"] = row_hash(kind, row, key)
+    return row
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

@@ -76,10 +76,13 @@ async def _chain_rows(tx: Transaction, ids: list[UUID], keys: AuditKeys) -> int:
     ]
     links.sort(key=lambda pair: _BY_TIME(pair[1].row))
     heads = {chain_id: await claim(tx, chain_id) for chain_id in sorted({link.chain_id for _, link in links})}
-    for repository, link in links:  # one message each: the driver pipelines executemany, for one table only
+    chained: dict[type[ChainedRepository[Any, Any]], list[dict[str, Any]]] = {r: [] for r in REPOSITORIES}
+    for repository, link in links:
         values = link.behind(heads[link.chain_id])
         heads[link.chain_id] = ChainHead(values["chain_sequence"], values["hash"])
-        await tx.execute(repository.set_link(), _kept(values))
+        chained[repository].append(_kept(values))
+    for repository, rows in chained.items():
+        await tx.execute_many(repository.set_link(), rows)
     await tx.execute_many(move(), [_head(tx, chain_id, head) for chain_id, head in heads.items()])
     return len(links)
 

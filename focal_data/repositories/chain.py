@@ -45,9 +45,10 @@ class ChainedRepository(TenantRepository[TableT, E]):
             return await super().add(entity)
         stored = self._new(entity)
         link = self._link(stored, keys)
-        async with self._scope.chaining.at_end(self._scope.tenant_id, link.chain_id) as end:
-            known = end.head or self._first(stored)
-            end.head = await self._scope.run(lambda tx: self._append(tx, link, known))
+        chaining, key = self._scope.chaining, (self._scope.tenant_id, link.chain_id)
+        async with chaining.turn(key):
+            known = chaining.head(key) or self._first(stored)
+            chaining.remember(key, await self._scope.run(lambda tx: self._append(tx, link, known)))
         return stored
 
     async def add_if_free(self, entity: E) -> E | None:
@@ -195,8 +196,8 @@ class Link:
         self.row = {**row, "chain_id": chain_id, "salt": salt, "text_digest": digest}
 
     def behind(self, head: ChainHead) -> Values:
-        """The row with its chain columns, as the next one behind ``head``."""
-        return chain.sealed(self._kind, self.row, head, self._keys)
+        """The row with its chain columns, as the next one behind ``head``; what was returned before is changed."""
+        return chain.seal(self._kind, self.row, head, self._keys)
 
 
 async def claim(tx: Transaction, chain_id: UUID) -> ChainHead:

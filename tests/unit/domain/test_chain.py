@@ -28,7 +28,7 @@ from focal_data.domain.chain import (
     lane,
     new_salt,
     row_hash,
-    sealed,
+    seal,
     text_digest,
 )
 
@@ -53,7 +53,7 @@ def a_link(head: ChainHead | None = None, **changes: Any) -> dict[str, Any]:
     """An event as it is stored, with ``changes`` before it is hashed."""
     row = ROW | changes
     row |= {"chain_id": SESSION, "salt": SALT, "text_digest": text_digest(EVENT, row, SALT)}
-    return sealed(EVENT, row, head or ChainHead(), KEYS)
+    return seal(EVENT, row, head or ChainHead(), KEYS)
 
 
 @pytest.mark.parametrize(("kind", "domain"), [(TURN, TurnRecord), (EVENT, AuditEvent)])
