@@ -12,6 +12,7 @@ from redis.exceptions import ResponseError
 
 from focal_data.errors import UsageError
 
+# lint: allow keys-elsewhere because it tells test runs apart, and holds nothing that is stored
 _CLAIM: Final = "focal:testing:database:{}"
 """In database 0, where whoever looks for a free one sees it, and the tests that have one do not."""
 _CLAIM_SECONDS: Final = 86_400  # that of a run that was killed lapses

@@ -277,13 +277,21 @@ RULES: Final = (
             "operations/",
             "tables/",
             "testing/databases.py",
+            "testing/factories/rows.py",
+            "testing/rollback.py",
             "alembic/",
         ),
     ),
     Rule(
         "transactions-elsewhere",
         transactions_elsewhere,
-        exceptions=("database/scope.py", "migration/environment.py", "migration/runner.py", "operations/"),
+        exceptions=(
+            "database/scope.py",
+            "migration/environment.py",
+            "migration/runner.py",
+            "operations/",
+            "testing/rollback.py",
+        ),
     ),
     Rule(
         "tenantless-repository",
