@@ -17,7 +17,7 @@ from focal_data.inmemory.profile_parts import (
     InMemoryProfileAssetRepository,
     InMemoryProfileFieldRepository,
 )
-from focal_data.stores.profile import ProfileStore, checked_names, new_identity, new_profile
+from focal_data.stores.profile import ProfileStore, checked_current, checked_names, new_identity, new_profile
 
 Part = TypeVar("Part", ChannelIdentity, ProfileField, ProfileAsset)
 
@@ -59,9 +59,7 @@ class InMemoryProfileStore(ProfileStore):
         return await self._profiles.save(profile)
 
     async def update_field(self, profile_id: UUID, field: ProfileField) -> ProfileField:
-        new = self._fields.new(field)
-        if new.valid_to is not None:
-            raise InvalidDataError("valid_to", "must be left out: the value is the current one")
+        new = checked_current(self._fields.new(field))
         return await self._write(profile_id, new, self._fields.replace)
 
     async def get_fields(

@@ -17,6 +17,7 @@ from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile,
 from focal_data.errors import InvalidDataError, NotFoundError, RetryableError
 from focal_data.repositories.base import E, TableT, TenantRepository, any_of
 from focal_data.repositories.customers import ATTEMPTS, CustomerProfileRepository, root_of
+from focal_data.stores.profile import checked_current
 from focal_data.tables.profile import ChannelIdentityTable, ProfileAssetTable, ProfileFieldTable
 
 _TICK: Final = timedelta(microseconds=1)
@@ -137,9 +138,7 @@ class ProfileFieldRepository(ProfilePartRepository[ProfileFieldTable, ProfileFie
 
     async def replace(self, field: ProfileField) -> ProfileField:
         """End the current value of the name where ``field`` begins, and insert that."""
-        new = self._new(field)
-        if new.valid_to is not None:
-            raise InvalidDataError("valid_to", "must be left out: the value is the current one")
+        new = checked_current(self._new(field))
 
         async def work(tx: Transaction) -> ProfileField:
             # A lock of its own: a statement that waited would not see the value that it waited for.

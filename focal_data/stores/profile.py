@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection
+from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from focal_data.domain.checking import checked_member, checked_text
 from focal_data.domain.profile import Channel, ChannelIdentity, CustomerProfile, ProfileAsset, ProfileField
 from focal_data.errors import InvalidDataError
+
+_LAST_DAY: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
 
 class ProfileStore(ABC):
@@ -16,7 +20,7 @@ class ProfileStore(ABC):
 
     The id of a profile that was merged into another stands for that other in every call. A call that takes
     ``profile_id`` and writes is ``NotFoundError`` when there is no such profile. What it is given must name the same
-    profile: ``InvalidDataError("profile_id")`` otherwise.
+    profile: ``InvalidDataError("profile_id")`` otherwise. A channel may be given by its text.
     """
 
     @abstractmethod
@@ -40,22 +44,23 @@ class ProfileStore(ABC):
         However many call at once, they get one profile. ``customer_id`` is attached where the profile has none. Where
         the channel is new and a profile has the ``customer_id`` already, the channel is linked to that profile.
         ``ConflictError`` when the channel's profile has a different ``customer_id``, or another profile has this one;
-        those of profiles that were merged into it count as its own.
+        those of profiles that were merged into it count as its own. Who conflicts leaves nothing behind.
         """
 
     @abstractmethod
     async def save(self, profile: CustomerProfile) -> CustomerProfile:
         """Insert or update it. ``DuplicateError`` when another profile has its ``customer_id``.
 
-        ``merged_into_id`` is for ``merge_profiles`` alone: what the caller puts there is ignored.
+        ``merged_into_id`` is for ``merge_profiles`` alone: what the caller puts there is ignored. One that was merged
+        meanwhile is ``StaleRevisionError``, with the revision of what its id stands for now.
         """
 
     @abstractmethod
     async def update_field(self, profile_id: UUID, field: ProfileField) -> ProfileField:
         """Make it the current value of its name; the one that was current ends where it begins, and is history.
 
-        ``field`` has revision 0 and an id of its own. It begins at ``valid_from``, or right after (1 µs) the start of
-        the one that was current, if that is later.
+        ``field`` has revision 0, an id of its own and no ``valid_to``. It begins at ``valid_from``, or right after
+        (1 µs) the start of the one that was current, if that is later; it can't begin on the last day that there is.
         """
 
     @abstractmethod
@@ -99,6 +104,11 @@ class ProfileStore(ABC):
         Channels, fields, assets, episodes and entities move with their history; of two current values of a name the
         target's stays current. A ``customer_id`` moves to a target that has none, and otherwise stays where it is and
         still leads to the target. The source's id now stands for the target: audit rows and live sessions keep it.
+        What has a revision gets its next one. The target's consents, verification level and last interaction stay its
+        own: they were given and proved under one name, and whoever merges may carry them over, by reading the source
+        before and saving the target after.
+        Episodes and entities that come under the old id later keep it until the next merge: who adds or looks for some
+        takes the id of what ``get_by_id`` gives.
         ``NotFoundError`` when one is not stored; ``ConflictError`` when both are the same, or were merged already.
         """
 
@@ -112,6 +122,15 @@ class ProfileStore(ABC):
 
         ``InUseError`` while episodes or entities name it. To erase a person everywhere is the operator's.
         """
+
+
+def checked_current(field: ProfileField) -> ProfileField:
+    """``field``, if it can become the current value of its name; otherwise ``InvalidDataError`` names what is wrong."""
+    if field.valid_to is not None:
+        raise InvalidDataError("valid_to", "must be left out: the value is the current one")
+    if field.valid_from >= _LAST_DAY:  # there must be room for all that begin right after it
+        raise InvalidDataError("valid_from", "must be before the last day that there is")
+    return field
 
 
 def new_profile(customer_id: str | None) -> CustomerProfile:

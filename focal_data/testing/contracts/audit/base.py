@@ -64,7 +64,9 @@ async def all_pages(
 ) -> list[Page[TurnRecord]]:
     """Every page of the turns of a time, from the first to the last."""
     pages = [await audit.list_turns(start, end, limit)]
-    while (cursor := pages[-1].next_cursor) is not None:
+    while (cursor := pages[-1].next_cursor) is not None and len(
+        pages
+    ) < 1000:  # one that leads in a circle ends, too
         pages.append(await audit.list_turns(start, end, limit, cursor))
     return pages
 

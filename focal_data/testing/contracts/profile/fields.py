@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -138,6 +138,20 @@ class FieldsContract(ProfileSuite):
         now = await profiles.update_field(ada.id, a_field(ada, "Oslo"))
         assert FAR_OFF + TICK == now.valid_from
         assert {"city": now} == await profiles.get_fields(ada.id)
+
+    async def test_a_value_may_begin_until_the_last_day(
+        self, profiles: ProfileStore, ada: CustomerProfile
+    ) -> None:
+        """Which is refused: what begins right after must have a time as well."""
+        last_day = datetime(9999, 12, 31, tzinfo=UTC)
+        late = await profiles.update_field(ada.id, a_field(ada, "Rome", valid_from=last_day - TICK))
+        later = await profiles.update_field(ada.id, a_field(ada, "Bonn"))
+        for begin in (last_day, datetime.max.replace(tzinfo=UTC) - TICK):
+            with pytest.raises(InvalidDataError) as caught:
+                await profiles.update_field(ada.id, a_field(ada, "Oslo", valid_from=begin))
+            assert "valid_from" == caught.value.field
+        assert last_day == later.valid_from
+        assert [later.id, late.id] == [f.id for f in await profiles.get_field_history(ada.id, "city")]
 
     async def test_what_has_expired_is_not_read(self, profiles: ProfileStore, ada: CustomerProfile) -> None:
         """In the history it stays; what it replaced does not come back; a new value is read again."""
