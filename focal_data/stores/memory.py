@@ -17,24 +17,33 @@ from focal_data.errors import InvalidDataError
 class MemoryStore(ABC):
     """Episodes, and the graph of entities and relationships.
 
-    Embeddings come back at the precision they are stored in. A vector search considers what has an embedding of the
-    query's own model, and returns no fewer than match, up to ``limit``. Its score is cosine similarity, −1..1.
+    Embeddings come back at the precision they are stored in, and at their own length; a shorter vector is compared as if
+    zeros followed it. A vector search considers what has an embedding of the query's own model, and returns no fewer than
+    match, up to ``limit``. Its score is cosine similarity, −1..1, of what is stored and the query at that precision.
+    A query that this makes zero or infinite is ``InvalidDataError("query")``. An agent that is not known has nothing.
 
     Entities and relationships have a history. An update or a deletion moves the version it replaces there, and
     ``recorded_at`` of a version is always later than its predecessor's, whatever the clocks say. ``as_of`` asks for
     what is valid at that time, and ``known_at`` for what was known at that time; a version is known from its
-    ``recorded_at`` until the next one's.
+    ``recorded_at`` until the next one's. Filters ask of the version that is known then.
+
+    What has no id, no filter, no embedding or no direction where one is asked for is ``InvalidDataError``, by the name of
+    the argument (``id`` for the id of what a call is about).
     """
 
     # Episodes
 
     @abstractmethod
     async def add_episode(self, episode: Episode) -> Episode:
-        """Store it. ``DuplicateError`` when its id is stored already."""
+        """Store it. ``DuplicateError`` when its id is stored already, ``NotFoundError`` without its agent or customer."""
 
     @abstractmethod
     async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
-        """Store them all, or none; they come back in the same order. The error names the place of a bad one."""
+        """Store them all, or none; they come back in the same order.
+
+        The error is that of the first one that is refused, as ``add_episode`` raises it, with its place from 0 as ``row``.
+        What is not even an episode is refused before anything that only the store can find: ``[3].importance``.
+        """
 
     @abstractmethod
     async def get_episode(self, episode_id: UUID) -> Episode | None:
@@ -44,11 +53,15 @@ class MemoryStore(ABC):
     async def get_episodes(
         self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
     ) -> Page[Episode]:
-        """One page of episodes, the last to occur first, then by id downwards."""
+        """One page of episodes, the last to occur first, then by id downwards.
+
+        A cursor goes with the filters that it came with; with others it is ``InvalidDataError("cursor")``, here and in
+        the lists of entities and relationships.
+        """
 
     @abstractmethod
     async def delete_episode(self, episode_id: UUID) -> bool:
-        """Delete it for good."""
+        """Delete it for good; whether there was one. Its id is free again."""
 
     @abstractmethod
     async def vector_search_episodes(
@@ -74,11 +87,22 @@ class MemoryStore(ABC):
     ) -> list[Scored[Episode]]:
         """The agent's episodes that match ``query``, the best first, then by id.
 
-        ``query`` is what people type into a search box: words, "phrases", ``or``, and ``-`` before what must be
-        missing. Any string is valid. It is read in the language of each episode; ``filters.languages`` narrows them.
-        Its first 32 words and 1,024 bytes count; a dash negates only right before a word or a quote; and a query that could
-        be met without any word (``-a``, ``a or -b``) finds nothing. With ``highlight``, each hit has a ``snippet`` of its
-        content, the words found between ``<b>`` and ``</b>``; it is not escaped for HTML.
+        ``query`` is what people type into a search box: words, "phrases", ``or``, and ``-`` before what must be missing.
+        Side by side, all of them must be there; ``or`` parts what stands on its two sides. Any string is valid: other
+        operators are blanks. Its first 32 words and 1,024 bytes count; a dash negates only right before a word or a quote;
+        and a query that could be met without any word (``-a``, ``a or -b``) finds nothing.
+
+        It is read in the language of each episode; ``filters.languages`` narrows them. In ``simple`` a word is found by
+        itself, upper and lower case alike. In the other languages it is found by its stem, and stop words (in English
+        *the*, *of*, *and* …) are passed over, in queries and in contents, where they keep their place within a phrase; a
+        word with a digit in it is its own stem. The first 100,000 characters of a content are searched.
+
+        What each backend does in its own way: the numbers in ``score`` (above 0; of one word, more occurrences count
+        more), the order of hits of several words, which words are stop words, the finer points of stems, and into which
+        words hyphens, addresses, numbers with points and markup fall.
+
+        With ``highlight``, each hit has a ``snippet``: a part of the first 2,000 characters of its content, around the words
+        found if they stand there, each between ``<b>`` and ``</b>``; it is not escaped for HTML.
         """
 
     @abstractmethod
@@ -93,14 +117,20 @@ class MemoryStore(ABC):
     ) -> list[Scored[Episode]]:
         """Both searches, fused by reciprocal rank (Cormack, Clarke and Büttcher, 2009), the best first, then by id.
 
-        Each hit has its ``vector_rank`` and its ``text_rank``, and both follow the filters.
+        A hit counts 1 / (60 + rank) for its place in each search, its ``vector_rank`` and ``text_rank``, from 1; a search
+        that doesn't have it adds nothing. Both follow the filters, and go deeper than ``limit``, so that what is good in
+        both is not missed. ``InvalidDataError("text")`` for what is no text.
         """
 
     # Entities
 
     @abstractmethod
     async def add_entity(self, entity: Entity) -> Entity:
-        """Store a new one. ``DuplicateError`` when its id is stored already."""
+        """Store a new one. ``DuplicateError`` when its id is stored already, ``NotFoundError`` without its agent or customer.
+
+        One that was deleted and comes back goes on where its history ends: with the next revision, and a later time.
+        In a transaction that is ``RetryableError`` while its deletion is not committed; outside the call waits for that.
+        """
 
     @abstractmethod
     async def get_entity(
@@ -120,7 +150,7 @@ class MemoryStore(ABC):
 
     @abstractmethod
     async def delete_entity(self, entity_id: UUID) -> bool:
-        """Move its relationships into the history, then itself."""
+        """Move its relationships into the history, then itself; whether there was one."""
 
     @abstractmethod
     async def vector_search_entities(
@@ -141,7 +171,7 @@ class MemoryStore(ABC):
         """Store a new one.
 
         ``NotFoundError`` when one of its entities is not stored; ``DuplicateError`` when a relationship of this type
-        and ``valid_from`` stands between them already.
+        and ``valid_from`` stands between them already, or its id is stored. It comes back as an entity does.
         """
 
     @abstractmethod
@@ -162,7 +192,7 @@ class MemoryStore(ABC):
 
     @abstractmethod
     async def delete_relationship(self, relationship_id: UUID) -> bool:
-        """Move it into the history."""
+        """Move it into the history; whether there was one."""
 
     @abstractmethod
     async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
@@ -195,7 +225,8 @@ class MemoryStore(ABC):
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
         """Delete for good all that belongs to the group, with its history: nothing of it can be read any more.
 
-        An entity takes its relationships with it, to whatever group they belong.
+        An entity takes its relationships with it, to whatever group they belong. What was deleted as the group's goes with
+        all of its versions; of what left the group and is stored, the versions that were the group's.
         """
 
 
