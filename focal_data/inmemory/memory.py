@@ -19,7 +19,7 @@ from focal_data.inmemory.paging import page
 from focal_data.inmemory.repository import InMemoryRepository, Parent
 from focal_data.inmemory.traversal import InMemoryGraph
 from focal_data.inmemory.words import read
-from focal_data.stores.base import checked_group, checked_limit, checked_many
+from focal_data.stores.base import checked_group, checked_limit, checked_many, checked_query
 from focal_data.stores.memory import MemoryStore
 
 Leg = list[tuple[float, Episode]]
@@ -74,7 +74,7 @@ class InMemoryEpisodeRepository(InMemoryRepository[Episode]):
         """Both searches, fused by reciprocal rank."""
         harmless, nearest_to, most = (
             words.harmless(text, "text"),
-            vector.checked_query(query),
+            checked_query(query),
             checked_limit(limit),
         )
         found = self._of_agent(agent_id, filters)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from focal_data.domain.answers import Scored
 from focal_data.domain.checking import copied
 from focal_data.domain.embedding import Embedding
-from focal_data.errors import InvalidDataError
-from focal_data.stores.base import checked_limit, checked_min_score
+from focal_data.stores.base import checked_limit, checked_min_score, checked_query
 
 
 class Embedded(Protocol):
@@ -41,16 +40,6 @@ def nearest(
     scores = similarities([e.embedding for e in found if e.embedding is not None], asked)
     hits = sorted(zip(scores, found, strict=True), key=lambda hit: (-hit[0], hit[1].id))[:most]
     return [Scored(copied(e), score) for score, e in hits if threshold is None or score >= threshold]  # type: ignore[type-var]
-
-
-def checked_query(query: Embedding) -> Embedding:
-    """``query`` at the precision of what is stored; otherwise ``InvalidDataError("query")``."""
-    if not isinstance(query, Embedding):
-        raise InvalidDataError("query", "must be an Embedding")
-    try:
-        return query.rounded()
-    except ValueError as error:
-        raise InvalidDataError("query", str(error)) from None
 
 
 def similarities(embeddings: list[Embedding], query: Embedding) -> list[float]:

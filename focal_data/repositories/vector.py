@@ -15,9 +15,8 @@ from focal_data.database.statement import Statement
 from focal_data.domain.answers import Scored
 from focal_data.domain.base import ValueObject
 from focal_data.domain.embedding import Embedding
-from focal_data.errors import InvalidDataError
 from focal_data.repositories.base import TenantRepository
-from focal_data.stores.base import checked_limit, checked_min_score
+from focal_data.stores.base import checked_limit, checked_min_score, checked_query
 from focal_data.tables.columns import HalfVector
 
 E = TypeVar("E", bound=ValueObject)
@@ -63,9 +62,5 @@ def _scored(repository: TenantRepository[Any, E], row: dict[str, Any], score: fl
 
 def bound(query: Embedding) -> dict[str, Any]:
     """What a statement with ``distance`` binds: ``query``, at the precision of the stored ones, and ``model``."""
-    if not isinstance(query, Embedding):
-        raise InvalidDataError("query", "must be an Embedding")
-    try:
-        return {"query": query.rounded(), "model": query.model}
-    except ValueError as error:
-        raise InvalidDataError("query", str(error)) from None
+    asked = checked_query(query)
+    return {"query": asked, "model": asked.model}

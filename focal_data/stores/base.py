@@ -36,6 +36,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from focal_data.domain.base import ExternalId, ValueObject
 from focal_data.domain.checking import checked_uuid
+from focal_data.domain.embedding import Embedding
 from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
 
 E = TypeVar("E")
@@ -71,6 +72,16 @@ def checked_min_score(min_score: float | None) -> float | None:
     if min_score is not None and not (isinstance(min_score, int | float) and -1 <= min_score <= 1):  # NaN too
         raise InvalidDataError("min_score", "must be a number from -1 to 1")
     return min_score
+
+
+def checked_query(query: Embedding) -> Embedding:
+    """``query`` at the precision of what is stored; otherwise ``InvalidDataError("query")``."""
+    if not isinstance(query, Embedding):
+        raise InvalidDataError("query", "must be an Embedding")
+    try:
+        return query.rounded()
+    except ValueError as error:
+        raise InvalidDataError("query", str(error)) from None
 
 
 def checked_time(field: str, value: datetime | None) -> datetime | None:
