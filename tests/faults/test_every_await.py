@@ -231,7 +231,7 @@ async def wire(focal_settings: Settings) -> AsyncIterator[Wire]:
 @asynccontextmanager
 async def a_ground(settings: Settings, wire: Wire, data: DataLayer) -> AsyncIterator[Ground]:
     """A new tenant on a new pool of two, by way of the wire; the witness has another."""
-    changes = {"database_url": SecretStr(wire.through), "pool_size": POOL}
+    changes = {"database_url": SecretStr(wire.through), "pool_size": POOL, "pool_timeout": 5.0}
     tenant_id, database = uuid4(), Database(settings.model_copy(update=changes))
     tenant = PostgresStores(TenantScope(database, tenant_id))
     yield Ground(database, wire, tenant, data.tenant(tenant_id))
@@ -242,7 +242,7 @@ async def at_rest(settings: Settings) -> None:
     """Wait until the server is done with what was sent to it: it may commit for a client that is gone."""
     connection = await asyncpg.connect(dsn(settings.service_url()))
     async with asyncio.timeout(10):
-        while await connection.fetchval(BUSY):
+        while await connection.fetchval(BUSY):  # noqa: ASYNC110  (the server tells nobody)
             await asyncio.sleep(0.01)
     await connection.close()
 
