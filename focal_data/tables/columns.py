@@ -82,14 +82,18 @@ class TypedJSON(TypeDecorator[Any]):
         return (type(self), self._key)
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else self.adapter.dump_python(value, mode="json")
+        return None if value is None else self._plain(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return None if value is None else self.adapter.validate_python(value)
 
     def dump(self, value: Any) -> str | None:
         """``value`` as JSON text: what the driver is given for a JSONB parameter."""
-        return None if value is None else orjson.dumps(self.adapter.dump_python(value, mode="json")).decode()
+        return None if value is None else orjson.dumps(self._plain(value)).decode()
+
+    def _plain(self, value: Any) -> Any:
+        """As JSON holds it. Raises a ``ValueError`` for another type, where pydantic would warn and quote the value."""
+        return self.adapter.dump_python(value, mode="json", warnings="error")
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(JSONB(none_as_null=True))

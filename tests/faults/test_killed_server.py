@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,8 +54,11 @@ class Server(Wire):
     def _kill(self) -> None:
         server = int((self._data_dir / "postgres/postmaster.pid").read_text().split()[0])
         os.kill(server, signal.SIGSTOP)  # it starts no other meanwhile
-        for process in (*children(server), server):
+        processes = (*children(server), server)
+        for process in processes:
             os.kill(process, signal.SIGKILL)
+        while any(map(is_alive, processes)):  # one that is dying would still let itself be connected to
+            time.sleep(0.01)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -78,6 +82,14 @@ class Server(Wire):
 def children(process: int) -> list[int]:
     """The processes that ``process`` has started."""
     return [int(child) for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def is_alive(process: int) -> bool:
+    """Whether it still holds its sockets: it is there, and not waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 @pytest.fixture
