@@ -35,6 +35,7 @@ __all__ = [
     "ContentType",
     "CorruptDataError",
     "CountMode",
+    "CustomerExport",
     "CustomerProfile",
     "DataLayer",
     "DataSource",
@@ -49,6 +50,7 @@ __all__ = [
     "EpisodeFilter",
     "EpisodeSource",
     "Equals",
+    "ErasureReceipt",
     "ExtractedRequirement",
     "FieldSource",
     "FocalDataError",
@@ -165,6 +167,7 @@ _MODULES: Final = {
     "ContentType": "focal_data.domain.memory",
     "CorruptDataError": "focal_data.errors",
     "CountMode": "focal_data.domain.answers",
+    "CustomerExport": "focal_data.operations.erasure",
     "CustomerProfile": "focal_data.domain.profile",
     "DataLayer": "focal_data.data_layer",
     "DataSource": "focal_data.domain.ideation",
@@ -179,6 +182,7 @@ _MODULES: Final = {
     "EpisodeFilter": "focal_data.domain.filters",
     "EpisodeSource": "focal_data.domain.memory",
     "Equals": "focal_data.domain.conditions",
+    "ErasureReceipt": "focal_data.operations.ground",
     "ExtractedRequirement": "focal_data.domain.ideation",
     "FieldSource": "focal_data.domain.profile",
     "FocalDataError": "focal_data.errors",
@@ -383,6 +387,8 @@ if TYPE_CHECKING:
         UsageError,
     )
     from focal_data.ids import TenantId, new_id
+    from focal_data.operations.erasure import CustomerExport
+    from focal_data.operations.ground import ErasureReceipt
     from focal_data.operations.operator import Operator
     from focal_data.providers.embedding.base import EmbeddingProvider
     from focal_data.providers.embedding.local import LocalEmbeddingProvider

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 
 from focal_data.cli.operating import DryRun, Imports, Json, Yes, operate, remove, tell_counts
-from focal_data.operations.ground import Receipt
+from focal_data.operations.ground import ErasureReceipt
 
 customer = typer.Typer(
     name="customer", help="Export or erase a person, as the owner of the tables.", no_args_is_help=True
@@ -55,7 +55,7 @@ def erase(
 ) -> None:
     """Remove a person everywhere. Interrupted, run it again; once it is done, the person is not found."""
 
-    def act(rehearsal: bool) -> Receipt:
+    def act(rehearsal: bool) -> ErasureReceipt:
         return operate(
             tenant_id, imports, lambda tenant: tenant.erase_customer(profile_id, dry_run=rehearsal)
         )

@@ -13,7 +13,7 @@ from uuid import UUID
 import typer
 
 from focal_data.errors import UsageError
-from focal_data.operations.ground import Receipt
+from focal_data.operations.ground import ErasureReceipt
 from focal_data.operations.operator import Operator, TenantOperations
 from focal_data.settings import Settings
 
@@ -39,7 +39,9 @@ def operate(tenant_id: UUID, imports: list[str], work: Callable[[TenantOperation
     return asyncio.run(run())
 
 
-def remove(what: str, act: Callable[[bool], Receipt], *, dry_run: bool, yes: bool, as_json: bool) -> None:
+def remove(
+    what: str, act: Callable[[bool], ErasureReceipt], *, dry_run: bool, yes: bool, as_json: bool
+) -> None:
     """Tell what ``act(dry_run)`` did; unless ``yes``, what it would do is told and asked about first.
 
     Ends with exit code 1 when told not to. Raises ``UsageError`` where there is nobody to ask.
@@ -58,7 +60,7 @@ def remove(what: str, act: Callable[[bool], Receipt], *, dry_run: bool, yes: boo
         tell(receipt)
 
 
-def tell(receipt: Receipt, *, err: bool = False) -> None:
+def tell(receipt: ErasureReceipt, *, err: bool = False) -> None:
     """A line for each kind."""
     tell_counts("would remove" if receipt.dry_run else "removed", receipt.counts, err=err)
 

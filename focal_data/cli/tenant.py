@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from focal_data.cli.operating import DryRun, Imports, Json, Yes, operate, remove
-from focal_data.operations.ground import Receipt
+from focal_data.operations.ground import ErasureReceipt
 
 tenant = typer.Typer(name="tenant", help="Delete a tenant, as the owner of the tables.")
 
@@ -28,7 +28,7 @@ def delete(
 ) -> None:
     """Remove every row and key of a tenant, audit included. Interrupted, run it again."""
 
-    def act(rehearsal: bool) -> Receipt:
+    def act(rehearsal: bool) -> ErasureReceipt:
         return operate(tenant_id, imports, lambda tenant: tenant.delete_everything(dry_run=rehearsal))
 
     remove("this tenant", act, dry_run=dry_run, yes=yes, as_json=as_json)

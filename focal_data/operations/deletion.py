@@ -9,14 +9,14 @@ from collections import Counter
 from typing import Final
 
 from focal_data.errors import ConflictError, InUseError, StoreError
-from focal_data.operations.ground import LIVE, ROUNDS, Ground, Receipt
+from focal_data.operations.ground import LIVE, ROUNDS, ErasureReceipt, Ground
 from focal_data.repositories import erasure as sql
 
 _GENERATIONS: Final = 100
 """Of rows that refer to rows of the same table, how many one round removes at least."""
 
 
-async def delete_everything(ground: Ground, *, dry_run: bool = False) -> Receipt:
+async def delete_everything(ground: Ground, *, dry_run: bool = False) -> ErasureReceipt:
     """See ``TenantOperations.delete_everything``."""
     started = ground.scope.now()
     counts = await _counted(ground) if dry_run else await _deleted(ground)

@@ -18,7 +18,7 @@ from focal_data.domain.base import JsonObject, UtcDatetime, ValueObject
 from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import ConflictError, InUseError, NotFoundError, StoreError
 from focal_data.ids import TenantId
-from focal_data.operations.ground import LIVE, ROUNDS, Ground, Receipt
+from focal_data.operations.ground import LIVE, ROUNDS, ErasureReceipt, Ground
 from focal_data.operations.person import Person, find
 from focal_data.repositories import erasure as sql
 from focal_data.repositories.customers import CustomerProfileRepository
@@ -43,7 +43,7 @@ class CustomerExport(ValueObject):
         return {kind: len(records) for kind, records in self.records.items()}
 
 
-async def erase_customer(ground: Ground, profile_id: UUID, *, dry_run: bool = False) -> Receipt:
+async def erase_customer(ground: Ground, profile_id: UUID, *, dry_run: bool = False) -> ErasureReceipt:
     """See ``TenantOperations.erase_customer``."""
     started = ground.scope.now()
     if dry_run:

@@ -31,7 +31,7 @@ LIVE: Final = "sessions"
 """What live sessions are called where tables are called by their names."""
 
 
-class Receipt(ValueObject):
+class ErasureReceipt(ValueObject):
     """What was erased, or would be (``dry_run``): rows by their table, and ``sessions`` on Redis. Nothing personal.
 
     Kinds that there were none of are left out. What an earlier run that was interrupted had erased is not counted again.
@@ -95,9 +95,9 @@ class Ground:
 
     def receipt(
         self, counts: Counter[str], started: datetime, *, dry_run: bool, profile_ids: Iterable[UUID] = ()
-    ) -> Receipt:
+    ) -> ErasureReceipt:
         """The receipt of what began at ``started`` and ends now."""
-        return Receipt(
+        return ErasureReceipt(
             tenant_id=self.scope.tenant_id,
             profile_ids=tuple(profile_ids),
             counts=dict(sorted((+counts).items())),

@@ -17,7 +17,7 @@ from focal_data.ids import NO_TENANT, TenantId
 from focal_data.migration import runner
 from focal_data.operations import chaining, deletion, erasure, verification
 from focal_data.operations.erasure import CustomerExport
-from focal_data.operations.ground import Ground, Receipt, stored_tables
+from focal_data.operations.ground import ErasureReceipt, Ground, stored_tables
 from focal_data.operations.judging import AuditReport
 from focal_data.operations.verification import ExportedHead
 from focal_data.redis.client import RedisClient
@@ -122,7 +122,7 @@ class TenantOperations:
         """The tenant that it is about."""
         return self.scope.tenant_id
 
-    async def erase_customer(self, profile_id: UUID, *, dry_run: bool = False) -> Receipt:
+    async def erase_customer(self, profile_id: UUID, *, dry_run: bool = False) -> ErasureReceipt:
         """Remove a person everywhere: the profile with everything merged into it, and all that names it or came of it.
 
         ``profile_id`` may be an old one. Gone are channels, fields, assets, episodes, entities and relationships with their
@@ -140,7 +140,7 @@ class TenantOperations:
         """Everything that ``erase_customer`` would remove, in memory at once. Raises as it does."""
         return await erasure.export_customer(await self._ground(), profile_id)
 
-    async def delete_everything(self, *, dry_run: bool = False) -> Receipt:
+    async def delete_everything(self, *, dry_run: bool = False) -> ErasureReceipt:
         """Remove the tenant: every row of every table, audit and ideation too, and every key on Redis.
 
         Small transactions, one after the other: interrupted, it is repeated. A tenant that has nothing gives a receipt of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from uuid import uuid4
@@ -82,6 +83,29 @@ async def test_broken_off_anywhere_an_erasure_is_repeated(
     for customer in customers:
         turns = await audit.list_turns_by_session(customer.sessions[0])
         assert [True, True] == [turn.erased_at is not None for turn in turns]
+
+
+@pytest.mark.parametrize("ticks", [0, 1, 4, 16, 64, 128, 192, 256])
+async def test_cancelled_at_any_await_it_is_repeated(
+    world: World, op: Operator, tenant: TenantOperations, focal_settings: Settings, ticks: int
+) -> None:
+    """The task's cancellation passes, no connection stays out, and the second run ends it."""
+    customer = await world.customer()
+    task = asyncio.create_task(tenant.erase_customer(customer.profile))
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    with suppress(NotFoundError):
+        await tenant.erase_customer(customer.profile)
+    await nothing_is_left(focal_settings, [customer])
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(tenant.scope.run(_nothing) for _ in range(focal_settings.pool_size)))
+
+
+async def _nothing(_: object) -> None:
+    await asyncio.sleep(0.01)
 
 
 @pytest.mark.slow
