@@ -77,4 +77,5 @@ def _checked_time(field: str, time: datetime | None) -> datetime | None:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise InvalidDataError(field, "is out of range in UTC") from None
+        pass
+    raise InvalidDataError(field, "is out of range in UTC")  # out here, so that nothing is its context

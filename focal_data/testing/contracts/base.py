@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
@@ -49,6 +50,13 @@ class TenantUnderTest(Stores, Protocol):
 
 
 Tenants = Callable[[UUID], TenantUnderTest]
+
+
+def all_told(error: BaseException) -> str:
+    """Every word of ``error``, of what it was caused by, and of what it was raised in, hidden from a traceback or not."""
+    lines = [repr(error), *traceback.format_exception(error, chain=False)]
+    above = [found for found in (error.__cause__, error.__context__) if found is not None]
+    return "".join(lines + [all_told(found) for found in above])
 
 
 class StoreContract:
