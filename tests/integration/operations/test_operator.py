@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from focal_data.data_layer import DataLayer
+from focal_data.domain.audit import TurnRecord
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session
 from focal_data.errors import AccessError, SchemaError, SettingsError, UsageError
@@ -64,14 +65,20 @@ async def test_a_superuser_may_open(op: Operator) -> None:
 
 
 async def test_an_owner_who_is_no_superuser_may_open(own: Settings, login: str) -> None:
-    """And sees what a service wrote, which a service's own role wouldn't without its tenant."""
+    """And sees and erases what a service wrote, which a service's own role couldn't."""
     await on_own(own, tables_to(login), f"GRANT ALL ON SCHEMA public TO {login}")
-    tenant_id = uuid4()
+    tenant_id, agent_id, session_id = uuid4(), uuid4(), uuid4()
     async with DataLayer.open(own) as data:
-        await data.tenant(tenant_id).profiles.get_or_create(Channel.WEBCHAT, "u-1")
-    async with Operator.open(as_login(own, login)) as op, op.tenant(tenant_id).scope.transaction() as tx:
-        assert login == await tx.connection.fetchval("SELECT current_user::text")
-        assert 1 == await tx.connection.fetchval("SELECT count(*) FROM channel_identities")
+        tenant = data.tenant(tenant_id)
+        profile = await tenant.profiles.get_or_create(Channel.WEBCHAT, "u-1")
+        turn = TurnRecord(session_id=session_id, agent_id=agent_id, turn_number=1, user_message="hello")
+        await tenant.audit.save_turn(turn.evolve(customer_profile_id=profile.id))
+    async with Operator.open(as_login(own, login)) as op:
+        async with op.tenant(tenant_id).scope.transaction() as tx:
+            assert login == await tx.connection.fetchval("SELECT current_user::text")
+        counts = {"channel_identities": 1, "customer_profiles": 1, "turn_records": 1}
+        assert counts == (await op.tenant(tenant_id).erase_customer(profile.id)).counts
+        assert {"turn_records": 1} == (await op.tenant(tenant_id).delete_everything()).counts
 
 
 @pytest.mark.parametrize("grants", [(), ("GRANT focal_app TO {} WITH SET TRUE, INHERIT TRUE",)])
