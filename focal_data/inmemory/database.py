@@ -69,7 +69,6 @@ class Tables:
     def adopt(self, fork: Tables) -> None:
         """Become what ``fork`` is."""
         self._kinds = fork._kinds
-        self._borrowed.clear()
 
     def _own(self, kind: str) -> dict[Any, Any]:
         if kind in self._borrowed:

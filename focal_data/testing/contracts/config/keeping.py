@@ -176,15 +176,15 @@ class KeepingContract(ConfigContract):
         given = kind.make(agent.id)
         first = content(given)
         stored = await kind.save(config, given)
-        changed = await kind.save(config, stored)
-        for mine in (
-            given,
-            stored,
-            changed,
-            await kind.get(config, given),
-            *await kind.listed(config, given),
-        ):
+        spoil(given)
+        spoil(stored)
+        for mine in (await kind.get(config, given), *await kind.listed(config, given)):
             spoil(mine)
+        found = await kind.get(config, given)
+        assert first == content(found)
+        changed = await kind.save(config, found)
+        spoil(found)
+        spoil(changed)
         assert first == content(await kind.get(config, given))
 
     @each(ALL)

@@ -166,6 +166,19 @@ class TransactionContract(ConfigContract):
                     await tx.config.get_agents()
         assert 1 == (await tenant.config.get_agents())[1]
 
+    async def test_an_error_before_it_leaves_no_trace(self, tenant: TenantUnderTest) -> None:
+        """A constraint that a call of its own violated, or another transaction."""
+        agent = await tenant.config.save_agent(an_agent(name="Ada"))
+        with pytest.raises(DuplicateError):
+            await tenant.config.save_agent(an_agent(name="Ada"))
+        with pytest.raises(DuplicateError):
+            async with tenant.transaction() as tx:
+                await tx.config.save_agent(an_agent(name="Ada"))
+        async with tenant.transaction() as tx:
+            assert ([agent], 1) == await tx.config.get_agents()
+            await tx.config.save_agent(an_agent())
+        assert 2 == (await tenant.config.get_agents())[1]
+
     async def test_after_a_refusal_it_goes_on(self, tenant: TenantUnderTest) -> None:
         """Of stale or missing things and of bad data: the block decides what to do about it."""
         agent = await tenant.config.save_agent(an_agent())
