@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +35,7 @@ class Person:
     events: frozenset[UUID]
     """Of the person's turns, those that say themselves neither whose they are nor where they came up."""
 
-    @property
+    @cached_property
     def values(self) -> dict[str, Any]:
         """What the conditions of the person's parts are about."""
         return {
