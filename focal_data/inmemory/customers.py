@@ -59,11 +59,14 @@ class InMemoryCustomerProfileRepository(InMemoryRepository[CustomerProfile]):
             raise StaleRevisionError(CustomerProfile.__name__, root.revision)
         return super().change(tables, entity, **{"merged_into_id": None} | stamps)
 
-    def remove(self, tables: Tables, id: UUID) -> bool:  # noqa: A002
-        """Remove what the id stands for, with everything merged into it. Raises ``InUseError``."""
-        root = self.resolved(tables, id)
+    async def delete(self, id: UUID) -> bool:  # noqa: A002
+        """Delete what the id stands for, with everything merged into it. Raises ``InUseError``."""
+        return await self._scope.write(lambda tables: self._remove_whole(tables, id))
+
+    def _remove_whole(self, tables: Tables, profile_id: UUID) -> bool:
+        root = self.resolved(tables, profile_id)
         if root is None:
             return False
         for part in (*self.merged(tables, root.id), root):
-            super().remove(tables, part.id)
+            self.remove(tables, part.id)
         return True
