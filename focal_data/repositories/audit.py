@@ -14,8 +14,8 @@ from focal_data.database.scope import HasScope, Scope
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page
 from focal_data.domain.audit import AuditEvent, TurnRecord
-from focal_data.domain.checking import checked_uuid
 from focal_data.domain.chain import EVENT, TURN, ChainHead
+from focal_data.domain.checking import checked_uuid
 from focal_data.repositories import paging
 from focal_data.repositories.chain import ChainedRepository
 from focal_data.repositories.filtering import chosen
