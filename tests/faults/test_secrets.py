@@ -7,6 +7,9 @@ in an object of JSON are told, where they are a part of the path to what is wron
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +20,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from redis.asyncio import Redis
 
+from focal_data.cli.app import app
 from focal_data.data_layer import DataLayer
 from focal_data.database.engine import Database, dsn
 from focal_data.database.scope import TenantScope
@@ -363,3 +367,19 @@ async def unreachable(ground: Ground, data: DataLayer, session: Session) -> None
     client = RedisClient(data.settings.model_copy(update={"redis_url": url, "redis_timeout": 0.5}))
     await ground.hears(RedisSessionStore(client, ground.tenant().tenant_id).save(session))
     await client.close()
+
+
+@pytest.mark.parametrize("command", [("db", "status"), ("doctor",)])
+def test_a_traceback_that_we_print_tells_it_not(command: tuple[str, ...]) -> None:
+    """With --debug the command line shows where an error came up, and no variable's value."""
+    url = f"postgresql://{SECRET}:{SECRET}@127.0.0.1:1/{SECRET}"
+    given = {"FOCAL_DATA_DATABASE_URL": url, "FOCAL_DATA_REDIS_URL": f"redis://:{SECRET}@127.0.0.1:1/0"}
+    line = [sys.executable, "-m", "focal_data.cli.main", "--debug", *command]
+    ended = subprocess.run(line, env=os.environ | given, capture_output=True, text=True, check=False)
+    assert 0 != ended.returncode
+    assert SECRET not in ended.stdout + ended.stderr
+
+
+def test_the_command_line_shows_no_variables() -> None:
+    """Typer's own tracebacks would, in frames of ours that hold what users wrote."""
+    assert not app.pretty_exceptions_enable
