@@ -14,6 +14,9 @@
   exist or a parent that it names does not, ``DuplicateError`` when it must be unique and is not,
   ``InvalidDataError`` for data that can't be kept. Whatever is raised, nothing was written; only a
   ``StoreConnectionError`` or a ``StoreTimeoutError`` may say that its outcome is unknown.
+- **Transactions.** After a ``DuplicateError`` or another violated constraint, a transaction can only be left: its next
+  call is a ``UsageError``, and to end its block as if nothing had happened is a ``StoreError``. After what is refused
+  before anything is touched (stale, absent, bad data) it goes on.
 - **Absence.** To get one thing gives it or ``None``; a list or a search that finds nothing is empty; to delete tells
   whether there was something to delete.
 - **Limits** are 1 to 1000 and offsets 0 or more, otherwise it is an ``InvalidDataError``.

@@ -26,7 +26,8 @@ class ConfigStore(ABC):
     """Agents and what they are told to do.
 
     Lists are in the order of their ids, which is that of their making, where nothing else is said. To delete and
-    to restore are writes: they count up the revision.
+    to restore are writes: they count up the revision. What names an agent is written only while that agent is alive:
+    otherwise it is ``NotFoundError("Agent")``. Scenarios, steps, templates and tools that something names need not exist.
     """
 
     @abstractmethod
@@ -50,7 +51,10 @@ class ConfigStore(ABC):
 
     @abstractmethod
     async def delete_agent(self, agent_id: UUID) -> bool:
-        """Delete it softly, and with it its rules, scenarios, templates and variables, all at one time."""
+        """Delete it softly, and with it its rules, scenarios, templates and variables, all at one time.
+
+        That time is later than the deletion of every part that had gone before. Its tools stay as they are.
+        """
 
     @abstractmethod
     async def restore_agent(self, agent_id: UUID) -> Agent:
@@ -73,7 +77,10 @@ class ConfigStore(ABC):
         *,
         include_deleted: bool = False,
     ) -> list[Rule]:
-        """The agent's rules, the greatest priority first, then by id; all of them, or those of one scope."""
+        """The agent's rules, the greatest priority first, then by id; all of them, or those of one scope.
+
+        A scope without an id takes every rule of that scope, and an id without a scope what has that id.
+        """
 
     @abstractmethod
     async def save_rule(self, rule: Rule) -> Rule:
@@ -139,7 +146,10 @@ class ConfigStore(ABC):
 
     @abstractmethod
     async def archive_scenario_version(self, scenario: Scenario) -> ScenarioArchive:
-        """Keep this version of the scenario for good, as it is. ``DuplicateError`` when the version is kept already."""
+        """Keep this version of the scenario for good, as it is. ``DuplicateError`` when the version is kept already.
+
+        Neither the scenario nor its agent need be stored.
+        """
 
     @abstractmethod
     async def get_archived_scenario(self, scenario_id: UUID, version: int) -> Scenario | None:
@@ -158,7 +168,7 @@ class ConfigStore(ABC):
         *,
         include_deleted: bool = False,
     ) -> list[Template]:
-        """The agent's templates; all of them, or those of one scope."""
+        """The agent's templates; all of them, or those of one scope as in ``get_rules``."""
 
     @abstractmethod
     async def save_template(self, template: Template) -> Template:
