@@ -41,7 +41,7 @@ class InMemoryProfilePartRepository(InMemoryRepository[P]):
 
     def _placed(self, tables: Tables, part: P) -> P:
         root = InMemoryCustomerProfileRepository(self._scope).held(tables, part.profile_id)
-        return part.model_copy(update={"profile_id": root.id})
+        return self.stamped(part, profile_id=root.id)
 
 
 _LINK = Unique("uq_channel_identities_channel", ("channel", "channel_user_id"))
