@@ -326,6 +326,8 @@ async def test_no_error_tells_it(
     kinds = [kind for kind in ACCIDENTS[accident] if any(isinstance(error, kind) for error in ground.told)]
     free = made_by.__name__ in FREE.get(accident, ()) or (accident is corrupt and not json_of(made_by))
     assert kinds or free, ground.told
+    absent = {error.entity for error in ground.told if isinstance(error, NotFoundError)}
+    assert absent <= {"Agent", "CustomerProfile", "Entity", made_by._meta.model.__name__}
     assert_silent(ground.told, caplog)
 
 

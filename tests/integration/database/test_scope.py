@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import bindparam, func, select, text, update
 
 from focal_data.database.engine import Database
 from focal_data.database.scope import RETRIES, TenantScope, Transaction
@@ -26,11 +26,16 @@ from focal_data.errors import (
 )
 from focal_data.repositories.agents import AgentRepository
 from focal_data.settings import Settings
+from focal_data.tables.config import AgentTable
 
 if TYPE_CHECKING:
     from conftest import Wire
 
 SLEEP = Statement(select(func.pg_sleep(bindparam("seconds"))))
+AGENTS = AgentTable.__table__  # type: ignore[attr-defined]
+TOUCHED = Statement(
+    update(AGENTS).where(AGENTS.c.id == bindparam("key")).values(revision=AGENTS.c.revision + 1)
+)
 WHO = Statement(text("SELECT current_user::text AS role, current_setting('focal.tenant_id', true) AS tenant"))
 
 
@@ -300,6 +305,46 @@ async def test_a_deadlock_is_retried(scope: TenantScope) -> None:
 
     assert 0 == await scope.run(work)
     assert RETRIES == attempts
+
+
+async def deadlocked(
+    scope: TenantScope, run: Callable[[Callable[[Transaction], Awaitable[None]]], Awaitable[None]]
+) -> list[BaseException | None]:
+    """Two tasks write the same two rows, each from its own end, and both have the first before they want the second."""
+    one, other = [await AgentRepository(scope).add(Agent(name=name)) for name in ("Ada", "Bob")]
+    met = asyncio.Barrier(2)
+
+    def swapped(first: Agent, second: Agent) -> Callable[[Transaction], Awaitable[None]]:
+        at_first = True
+
+        async def work(tx: Transaction) -> None:
+            nonlocal at_first
+            await tx.execute(TOUCHED, {"key": first.id})
+            if at_first:
+                at_first = False
+                await met.wait()
+            await tx.execute(TOUCHED, {"key": second.id})
+
+        return work
+
+    works = run(swapped(one, other)), run(swapped(other, one))
+    return list(await asyncio.gather(*works, return_exceptions=True))
+
+
+async def test_a_real_deadlock_is_run_again(scope: TenantScope) -> None:
+    """PostgreSQL ends one of the two, which then waits for the other and succeeds."""
+    assert [None, None] == await deadlocked(scope, scope.run)
+
+
+async def test_a_real_deadlock_in_a_transaction_of_ones_own_is_told(scope: TenantScope) -> None:
+    """It has done things that only its owner can do again; it was rolled back, and the other one went through."""
+
+    async def once(work: Callable[[Transaction], Awaitable[None]]) -> None:
+        async with scope.transaction() as tx:
+            await work(tx)
+
+    results = await deadlocked(scope, once)
+    assert [None] == [result for result in results if not isinstance(result, RetryableError)]
 
 
 async def test_a_deadlock_that_goes_on_is_told(scope: TenantScope) -> None:
