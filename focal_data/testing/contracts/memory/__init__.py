@@ -12,6 +12,7 @@ from focal_data.testing.contracts.memory.isolation import MemoryIsolationContrac
 from focal_data.testing.contracts.memory.lists import MemoryListsContract
 from focal_data.testing.contracts.memory.races import MemoryRacesContract
 from focal_data.testing.contracts.memory.refusals import MemoryRefusalsContract
+from focal_data.testing.contracts.memory.spoiled import SpoiledMemoriesContract
 from focal_data.testing.contracts.memory.transactions import MemoryTransactionsContract
 from focal_data.testing.contracts.memory.traversal import TraversalContract
 from focal_data.testing.contracts.memory.vectors import VectorSearchContract
@@ -31,6 +32,7 @@ class MemoryStoreContract(
     MemoryRacesContract,
     MemoryIsolationContract,
     MemoryRefusalsContract,
+    SpoiledMemoriesContract,
     MemoryTransactionsContract,
 ):
     """Every promise of ``MemoryStore``. It needs a ``config`` and a ``profiles`` store beside it."""

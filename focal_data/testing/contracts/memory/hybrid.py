@@ -61,6 +61,17 @@ class HybridSearchContract(MemorySuite):
         assert sorted(ranks, key=lambda i: (ranks[i], i)) == [hit.item.id for hit in hits]
         assert list(ranks.values()) == [hit.vector_rank or hit.text_rank for hit in sorted(hits, key=by_leg)]
 
+    async def test_each_leg_is_cut_by_id(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """Where more are equal than a leg goes deep, the smallest ids are in it."""
+        ids = sorted(uuid4() for _ in range(90))
+        await memory.add_episodes([episode("apple", id=i, embedding=EAST) for i in reversed(ids)])
+        hits = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=3)
+        assert [(ids[n], n + 1, n + 1) for n in range(3)] == [
+            (hit.item.id, hit.vector_rank, hit.text_rank) for hit in hits
+        ]
+
     async def test_second_in_both_legs_beats_first_in_one(
         self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
     ) -> None:
