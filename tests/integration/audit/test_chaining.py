@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import struct
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -59,6 +61,21 @@ async def test_many_writers_of_one_session_make_one_chain(
             *(in_transaction(range(start, start + 3)) for start in range(40, 52, 3)),
         )
     assert [*range(1, 65)] == await sequences(owner, tenant, session_id)
+    assert (await op.verify_audit(tenant.tenant_id)).intact
+
+
+@pytest.mark.parametrize("part", [{"sequence": 9}, {"hash": b"x" * 32}])
+async def test_a_wrong_memory_does_no_harm(
+    tenant: Tenant, owner: asyncpg.Connection, op: Operator, part: dict[str, Any]
+) -> None:
+    """What the process believes of a head counts only where the database agrees."""
+    session_id = await a_session(tenant)
+    key = (tenant.tenant_id, session_id)
+    right = tenant.scope.chaining.head(key)
+    assert right is not None
+    tenant.scope.chaining.remember(key, replace(right, **part))
+    await tenant.audit.save_turn(a_turn(session_id, 5))
+    assert [*range(1, 7)] == await sequences(owner, tenant, session_id)
     assert (await op.verify_audit(tenant.tenant_id)).intact
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -279,6 +280,61 @@ async def test_a_chain_that_went_on_agrees_with_its_export(
         await tenant.audit.save_turn(a_turn(session_id, number))
     report = await op.verify_audit(tenant.tenant_id, exported=heads)
     assert [(Problem.EXPORT_MISSED, 6)] == [(f.problem, f.sequence) for f in report.findings]
+
+
+async def test_a_head_that_was_set_back_and_written_behind_is_found(
+    tenant: Tenant, owner: asyncpg.Connection, op: Operator
+) -> None:
+    """By the numbers that were given twice."""
+    session_id = await a_session(tenant, turns=5)
+    query = "SELECT hash FROM turn_records WHERE tenant_id = $1 AND chain_sequence = 3"
+    third = await owner.fetchval(query, tenant.tenant_id)
+    await owner.execute(
+        "UPDATE audit_heads SET sequence = 3, hash = $2 WHERE tenant_id = $1", tenant.tenant_id, third
+    )
+    for number in (14, 15):
+        await tenant.audit.save_turn(a_turn(session_id, number))
+    assert [3, 4, 4, 5, 5, 6] == (await sequences(owner, tenant, session_id))[2:]
+    doubles = [(Problem.HEAD_SET_BACK, number) for number in (4, 5, 5)]
+    assert doubles == await _found(op, tenant)
+
+
+async def test_a_row_behind_another_than_its_own_is_found(
+    tenant: Tenant, owner: asyncpg.Connection, op: Operator
+) -> None:
+    """Both were written, and the one between is gone."""
+    session_id = await a_session(tenant, turns=4)
+    query = "SELECT hash FROM turn_records WHERE tenant_id = $1 AND chain_sequence = 3"
+    third = await owner.fetchval(query, tenant.tenant_id)
+    back = "UPDATE audit_heads SET sequence = 3, hash = $2 WHERE tenant_id = $1"
+    await owner.execute(back, tenant.tenant_id, third)
+    for number in (14, 15, 16):
+        await tenant.audit.save_turn(a_turn(session_id, number))
+    await _run(owner, tenant, "DELETE FROM turn_records WHERE tenant_id = TENANT AND turn_number IN (4, 14)")
+    assert [*range(1, 7)] == await sequences(owner, tenant, session_id)
+    assert [(Problem.REMOVED, 5)] == await _found(op, tenant)
+
+
+async def test_a_verification_sees_one_moment(
+    tenant: Tenant, op: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are written while it runs disturb nothing."""
+    monkeypatch.setattr(verification, "BATCH", 2)
+    sessions = [await a_session(tenant) for _ in range(5)]
+    done = False
+
+    async def write(session_id: UUID) -> None:
+        number = 5
+        while not done:
+            await tenant.audit.save_turn(a_turn(session_id, number))
+            number += 1
+
+    writers = [asyncio.create_task(write(session_id)) for session_id in sessions]
+    reports = [await op.verify_audit(tenant.tenant_id) for _ in range(5)]
+    done = True
+    await asyncio.gather(*writers)
+    assert [{}] * 5 == [report.counts for report in reports]
+    assert reports[0].rows < reports[-1].rows
 
 
 async def test_an_export_in_another_order_is_refused(tenant: Tenant, op: Operator) -> None:
