@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from focal_data.domain.session import Session
 from focal_data.errors import CorruptDataError, NotFoundError
 from focal_data.ids import new_id
 from focal_data.operations.operator import Operator
+from focal_data.redis import keys
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from tests.integration.operations.world import (
@@ -255,19 +257,39 @@ async def test_an_entity_that_changed_hands_is_the_later_ones(world: World, op: 
 
 async def test_sessions_that_are_told_of_elsewhere_are_the_persons(world: World, op: Operator) -> None:
     """By a consent, a field or an asset: what was said there before anybody knew who it was goes."""
-    tenant, session_id = world.tenant, new_id()
-    customer = await world.customer()
-    asset = (await tenant.profiles.list_assets(customer.profile))[0]
-    await tenant.profiles.add_asset(
-        customer.profile, asset.evolve(id=new_id(), revision=0, uploaded_in_session_id=session_id)
-    )
-    turn = TurnRecord(
-        agent_id=world.agent_id, session_id=session_id, turn_number=1, user_message="my file", created_at=None
-    )
-    turn = await tenant.audit.save_turn(turn)
+    tenant, sessions = world.tenant, [new_id() for _ in range(3)]
+    store, customer = tenant.profiles, await world.customer()
+    profile = await store.get_by_id(customer.profile)
+    consent = profile.consents[0].evolve(source_session_id=sessions[0])
+    await store.save(profile.evolve(consents=[consent]))
+    field = next(iter((await store.get_fields(profile.id)).values()))
+    new = {"id": new_id(), "revision": 0, "valid_from": field.valid_from + timedelta(hours=1)}
+    await store.update_field(profile.id, field.evolve(source_session_id=sessions[1], **new))
+    asset = (await store.list_assets(profile.id))[0].evolve(id=new_id(), revision=0)
+    await store.add_asset(profile.id, asset.evolve(uploaded_in_session_id=sessions[2]))
+    turns = [
+        TurnRecord(agent_id=world.agent_id, session_id=session_id, turn_number=1, user_message="mine")
+        for session_id in sessions
+    ]
+    for turn in turns:
+        await tenant.audit.save_turn(turn)
     await op.tenant(tenant.tenant_id).erase_customer(customer.profile)
-    erased = await tenant.audit.get_turn(turn.id)
-    assert ("", True) == (erased.user_message, erased.erased_at is not None)
+    erased = [await tenant.audit.get_turn(turn.id) for turn in turns]
+    assert [("", True)] * 3 == [(turn.user_message, turn.erased_at is not None) for turn in erased]
+
+
+async def test_entries_that_lead_to_no_session_go(
+    world: World, op: Operator, focal_settings: Settings
+) -> None:
+    """What an index kept by mistake would tell that there was somebody."""
+    customer = await world.customer()
+    tenant_id = world.tenant.tenant_id
+    term = keys.customer_term(customer.profile)
+    name = keys.index(tenant_id.hex.encode(), term)
+    with redis.Redis.from_url(focal_settings.sessions_url()) as connection:
+        connection.zadd(name, {new_id().hex: -1})
+        await op.tenant(tenant_id).erase_customer(customer.profile)
+        assert 0 == connection.exists(name)
 
 
 async def test_what_came_after_the_erasure_can_be_erased(world: World, op: Operator) -> None:

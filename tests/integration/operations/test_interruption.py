@@ -10,10 +10,12 @@ from uuid import uuid4
 import pytest
 
 from focal_data.data_layer import DataLayer
+from focal_data.domain.audit import TurnRecord
 from focal_data.domain.config import Agent
 from focal_data.domain.memory import Entity, Episode
 from focal_data.domain.profile import Channel, ChannelIdentity
 from focal_data.errors import ConflictError, NotFoundError
+from focal_data.ids import new_id
 from focal_data.operations.operator import Operator, TenantOperations
 from focal_data.repositories import erasure as sql
 from focal_data.settings import Settings
@@ -138,6 +140,15 @@ async def more_of(world: World, customer: Customer) -> None:
     entity = Entity(**about, name=mark, entity_type=mark)
     await tenant.memory.add_entity(entity)
     await tenant.memory.add_episode(Episode(**about, content=mark))
+    for whom, session_id in ((customer.profile, new_id()), (None, customer.sessions[2])):
+        turn = TurnRecord(
+            agent_id=world.agent_id,
+            customer_profile_id=whom,
+            session_id=session_id,
+            turn_number=77,
+            user_message=mark,
+        )
+        await tenant.audit.save_turn(turn)
 
 
 async def test_who_never_stops_writing_is_told_of(

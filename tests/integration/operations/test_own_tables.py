@@ -17,6 +17,7 @@ from focal_data.errors import InUseError, UsageError
 from focal_data.ids import new_id
 from focal_data.migration import runner
 from focal_data.operations.operator import Operator
+from focal_data.repositories import erasure as sql
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from focal_data.tables.base import TenantTable
@@ -142,8 +143,11 @@ async def test_what_refers_to_them_by_other_ways_is_in_the_way(ground: Ground) -
         assert await tenant.profiles.get_by_id(guest.id) is not None
 
 
-async def test_a_tenants_rows_go_whatever_refers_to_what(ground: Ground) -> None:
-    """Children before parents, also where both are rows of one table; another tenant's stay."""
+async def test_a_tenants_rows_go_whatever_refers_to_what(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Children before parents, also where both are rows of one table, in batches; another tenant's stay."""
+    monkeypatch.setattr(sql, "BATCH", 2)
     async with DataLayer.open(ground.settings) as data, Operator.open(ground.settings) as op:
         mine, other = uuid4(), uuid4()
         kept: set[UUID] = set()
@@ -152,11 +156,11 @@ async def test_a_tenants_rows_go_whatever_refers_to_what(ground: Ground) -> None
             t, parent = {"tenant_id": tenant_id}, None
             note = await ground.put("own_notes", **t, customer_profile_id=profile.id, text="a")
             kept = {note, await ground.put("own_visits", **t, guest_id=profile.id, note_id=note)}
-            for _ in range(5):
+            for _ in range(20):
                 parent = await ground.put("own_folders", **t, parent_id=parent)
                 kept.add(parent)
         receipt = await op.tenant(mine).delete_everything()
-        assert (1, 1, 5) == tuple(receipt.counts[n] for n in ("own_notes", "own_visits", "own_folders"))
+        assert (1, 1, 20) == tuple(receipt.counts[n] for n in ("own_notes", "own_visits", "own_folders"))
         assert kept == {id_ for name in ground.tables for id_ in await ground.ids(name)}
 
 
