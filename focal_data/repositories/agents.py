@@ -8,7 +8,19 @@ from functools import cache
 from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, Table, bindparam, func, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    ScalarSelect,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Transaction
@@ -164,8 +176,10 @@ class OfAgentRepository(TenantRepository[TableT, E]):
 
     @classmethod
     def _guard(cls) -> ColumnElement[bool]:
-        """The agent is alive, and locked: an agent that is being deleted would not see what is moved to it meanwhile."""
-        return cls._locked_agent(bindparam("key_agent_id")).exists()
+        """The agent is alive; one that it is moved to is locked, too: when being deleted it would not see what comes."""
+        agent_id = bindparam("key_agent_id")
+        alive = select(AgentRepository.c.id).where(*cls._alive(agent_id)).exists()
+        return or_(and_(cls.c.agent_id == agent_id, alive), cls._locked_agent(agent_id).exists())
 
     @classmethod
     def _locked_agent(cls, agent_id: Any) -> Select[Any]:

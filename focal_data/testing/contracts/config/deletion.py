@@ -226,9 +226,12 @@ class PartsContract(ConfigContract):
         assert before.id == (await kind.restore(config, before)).id
 
     async def test_tools_stay_when_their_agent_is_deleted(self, config: ConfigStore) -> None:
-        """They have no soft deletion; they are there when it comes back."""
+        """They have no soft deletion; they are not changed meanwhile, and there when it comes back."""
         tool = await TOOL.stored(config)
         await config.delete_agent(tool.agent_id)
+        with pytest.raises(NotFoundError) as caught:
+            await config.save_tool_activation(tool.evolve(enabled=False))
+        assert "Agent" == caught.value.entity
         await config.restore_agent(tool.agent_id)
         assert tool == await config.get_tool_activation(tool.agent_id, tool.tool_id)
 
