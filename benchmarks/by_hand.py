@@ -164,6 +164,18 @@ async def insert_episodes(connection: asyncpg.Connection, tenant_id: UUID, episo
     await connection.executemany(INSERT_EPISODE, [_episode(episode, tenant_id, now) for episode in episodes])
 
 
+async def insert_episodes_together(
+    connection: asyncpg.Connection, tenant_id: UUID, episodes: list[Episode], rows: int = 32
+) -> None:
+    """Binary executemany of a statement of ``rows`` rows; their number must be a multiple of that."""
+    now, width = datetime.now(UTC), len(EPISODE_COLUMNS)
+    places = (f"({', '.join(f'${row * width + n + 1}' for n in range(width))})" for row in range(rows))
+    statement = f"INSERT INTO episodes ({', '.join(EPISODE_COLUMNS)}) VALUES {', '.join(places)}"  # noqa: S608
+    values = [_episode(episode, tenant_id, now) for episode in episodes]
+    chunks = (values[i : i + rows] for i in range(0, len(values), rows))
+    await connection.executemany(statement, [[value for row in chunk for value in row] for chunk in chunks])
+
+
 def _episode(episode: Episode, tenant_id: UUID, now: datetime) -> tuple[Any, ...]:
     embedding = episode.embedding
     assert embedding is not None

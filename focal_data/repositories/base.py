@@ -226,7 +226,8 @@ class TenantRepository(ListingRepository[TableT, E]):
         checked = self.mapper.checked(entity, self._scope.tenant_id)
         if getattr(checked, "revision", 0) != 0:
             raise InvalidDataError("revision", "must be 0 for one that is not stored yet")
-        return self._stamped(checked, **self._first_stamps())
+        fixed, times = self._first_stamps()
+        return checked.model_copy(update=fixed | dict.fromkeys(times, self._scope.now()))  # type: ignore[no-any-return]
 
     def _all_new(self, entities: Iterable[E]) -> list[E]:
         new = []
@@ -238,11 +239,14 @@ class TenantRepository(ListingRepository[TableT, E]):
                 raise
         return new
 
-    def _first_stamps(self) -> dict[str, Any]:
-        now = self._scope.now()
-        times: dict[str, Any] = dict.fromkeys(("created_at", "updated_at", "recorded_at", "archived_at"), now)
-        stamps = times | {"revision": 1, "deleted_at": None, "erased_at": None}
-        return {name: value for name, value in stamps.items() if name in self.mapper.domain.model_fields}
+    @classmethod
+    @cache
+    def _first_stamps(cls) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """What a new one has that the caller doesn't say, and which of its times are now."""
+        fields = cls.mapper.domain.model_fields
+        fixed = {"revision": 1, "deleted_at": None, "erased_at": None}
+        times = ("created_at", "updated_at", "recorded_at", "archived_at")
+        return {n: v for n, v in fixed.items() if n in fields}, tuple(n for n in times if n in fields)
 
     def _stamped(self, entity: E, **stamps: Any) -> E:
         fields = self.mapper.domain.model_fields
