@@ -11,7 +11,8 @@ SMOOTHING: Final = 60
 def depth(limit: int) -> int:
     """How many hits of each leg to fuse: what lies deeper in both can't be among the first ``limit``.
 
-    Two ranks beyond that count less than 2 / (2k + 2·limit), which is what the last of one leg's first ``limit`` counts.
+    Two ranks beyond that count less than 2 / (2k + 2·limit), which is what the last of one leg's first ``limit`` counts. A
+    hit that one leg has within it and the other beyond counts as if the other did not have it.
     """
     return SMOOTHING + 2 * limit
 

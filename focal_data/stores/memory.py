@@ -118,8 +118,9 @@ class MemoryStore(ABC):
         """Both searches, fused by reciprocal rank (Cormack, Clarke and Büttcher, 2009), the best first, then by id.
 
         A hit counts 1 / (60 + rank) for its place in each search, its ``vector_rank`` and ``text_rank``, from 1; a search
-        that doesn't have it adds nothing. Both follow the filters, and go deeper than ``limit``, so that what is good in
-        both is not missed. ``InvalidDataError("text")`` for what is no text.
+        that doesn't have it adds nothing. Both follow the filters and go 60 + 2 · ``limit`` deep: what lies deeper in both
+        can't be among the hits, and what lies deeper in one counts there as not found. ``InvalidDataError("text")`` for what
+        is no text.
         """
 
     # Entities

@@ -72,6 +72,22 @@ class HybridSearchContract(MemorySuite):
             (hit.item.id, hit.vector_rank, hit.text_rank) for hit in hits
         ]
 
+    async def test_what_lies_too_deep_counts_as_not_found(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """A leg goes 60 + 2 · limit deep: the next one has no rank in it, though the other leg has it first."""
+        ids = sorted(uuid4() for _ in range(63))
+        await memory.add_episodes([episode("pear", id=i, embedding=EAST) for i in ids[:62]])
+        first = episode("apple", id=ids[62], embedding=EAST)
+        await memory.add_episode(first)
+        (hit,) = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=1)
+        assert (ids[0], 1, None) == (hit.item.id, hit.vector_rank, hit.text_rank)
+        _, hit, *_ = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=2)
+        assert pytest.approx(1 / 61) == hit.score
+        await memory.delete_episode(ids[5])
+        (hit,) = await memory.hybrid_search_episodes(agent, "apple", EAST, limit=1)
+        assert (first.id, 62, 1) == (hit.item.id, hit.vector_rank, hit.text_rank)
+
     async def test_second_in_both_legs_beats_first_in_one(
         self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
     ) -> None:
