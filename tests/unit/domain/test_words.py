@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from focal_data.errors import InvalidDataError
 from focal_data.domain.words import MAX_BYTES, MAX_WORDS, harmless
+from focal_data.errors import InvalidDataError
 
 ANY = st.text(st.characters(), max_size=3000)
 
