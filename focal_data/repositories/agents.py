@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     ScalarSelect,
     Select,
@@ -177,7 +178,7 @@ class OfAgentRepository(TenantRepository[TableT, E]):
     @classmethod
     def _guard(cls) -> ColumnElement[bool]:
         """The agent is alive; one that it is moved to is locked, too: when being deleted it would not see what comes."""
-        agent_id = bindparam("key_agent_id")
+        agent_id: BindParameter[UUID] = bindparam("key_agent_id")
         alive = select(AgentRepository.c.id).where(*cls._alive(agent_id)).exists()
         return or_(and_(cls.c.agent_id == agent_id, alive), cls._locked_agent(agent_id).exists())
 

@@ -4,43 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from focal_data.errors import DuplicateError, InvalidDataError, NotFoundError, StaleRevisionError
-from focal_data.ids import NO_TENANT, new_id
+from focal_data.errors import DuplicateError, NotFoundError, StaleRevisionError
+from focal_data.ids import new_id
 from focal_data.stores.config import ConfigStore
-from focal_data.testing.contracts.base import StoreContract, TenantUnderTest
+from focal_data.testing.contracts.config.base import ConfigContract, spoil
 from focal_data.testing.contracts.config.kinds import (
-    AGENT,
     ALL,
     LONG_AGO,
-    RULE,
     Kind,
-    a_rule,
-    a_tool,
     an_agent,
     content,
     each,
 )
 
 WRITERS = 50
-
-
-class ConfigContract(StoreContract):
-    """The store under test, and another tenant's."""
-
-    @pytest.fixture
-    def config(self, tenant: TenantUnderTest) -> ConfigStore:
-        """The store of a tenant of this test alone."""
-        return tenant.config
-
-    @pytest.fixture
-    def others(self, other: TenantUnderTest) -> ConfigStore:
-        """The store of another tenant."""
-        return other.config
 
 
 class KeepingContract(ConfigContract):
@@ -186,155 +166,3 @@ class KeepingContract(ConfigContract):
         spoil(found)
         spoil(changed)
         assert first == content(await kind.get(config, given))
-
-    @each(ALL)
-    async def test_the_tenant_is_filled_in_or_must_be_the_stores(
-        self, tenant: TenantUnderTest, others: ConfigStore, kind: Kind
-    ) -> None:
-        """One that differs is an error, and nothing is written."""
-        stored = await kind.stored(tenant.config)
-        assert tenant.tenant_id == stored.tenant_id
-        again = await kind.save(tenant.config, stored.evolve(tenant_id=NO_TENANT))
-        assert tenant.tenant_id == again.tenant_id
-        theirs = await kind.stored(others)
-        for mine in (theirs, theirs.evolve(id=new_id(), revision=0)):
-            with pytest.raises(InvalidDataError) as caught:
-                await kind.save(tenant.config, mine)
-            assert "tenant_id" == caught.value.field
-        assert theirs == await kind.get(others, theirs)
-
-    @each(ALL)
-    async def test_another_tenant_finds_and_changes_nothing(
-        self, config: ConfigStore, others: ConfigStore, kind: Kind
-    ) -> None:
-        """By its id: not by reading, listing, changing or deleting it."""
-        stored = await kind.stored(config)
-        agent = await others.save_agent(an_agent())
-        here = {"agent_id": agent.id} if hasattr(stored, "agent_id") else {}
-        mine = stored.evolve(tenant_id=NO_TENANT, **here)
-        assert await kind.get(others, stored) is None
-        assert [] == [found for found in await kind.listed(others, stored) if found.id == stored.id]
-        assert await kind.delete(others, stored) is False
-        with pytest.raises(NotFoundError) as caught:
-            await kind.save(others, mine)
-        assert kind.domain.__name__ == caught.value.entity
-        assert stored == await kind.get(config, stored)
-
-    @each(ALL)
-    async def test_two_tenants_may_have_the_same_id_and_names(
-        self, config: ConfigStore, others: ConfigStore, kind: Kind
-    ) -> None:
-        """Each keeps its own, and deletes its own."""
-        agent = an_agent()
-        await config.save_agent(agent)
-        if kind is not AGENT:
-            await others.save_agent(agent)
-        new = agent if kind is AGENT else kind.make(agent.id)
-        mine = await kind.get(config, new) or await kind.save(config, new)
-        theirs = await kind.save(others, new.evolve(**kind.change))
-        assert (mine, theirs) == (await kind.get(config, new), await kind.get(others, new))
-        assert await kind.delete(others, new)
-        assert mine == await kind.get(config, new)
-
-    @each(ALL)
-    async def test_what_is_no_entity_of_the_kind_is_refused(self, config: ConfigStore, kind: Kind) -> None:
-        """``None``, a mapping, a text, or another kind's."""
-        another = an_agent() if kind is not AGENT else a_rule(new_id())
-        refused: list[Any] = [None, {}, "s3cr3t", new_id(), another, kind.domain]
-        for wrong in refused:
-            with pytest.raises(InvalidDataError) as caught:
-                await kind.save(config, wrong)
-            assert "entity" == caught.value.field
-            assert "s3cr3t" not in str(caught.value)
-
-    @each(ALL)
-    async def test_text_of_ten_megabytes_is_kept(self, config: ConfigStore, kind: Kind) -> None:
-        """Where there is no limit to a text; a limited one that was changed past validation is refused."""
-        stored, long = await kind.stored(config), "é" * 5_000_000
-        bloated = stored.model_copy(update={kind.text: long})
-        if "max_length" in repr(kind.domain.model_fields[kind.text]):
-            with pytest.raises(InvalidDataError) as caught:
-                await kind.save(config, bloated)
-            assert kind.text == caught.value.field
-        else:
-            await kind.save(config, bloated)
-            assert long == getattr(await kind.get(config, stored), kind.text)
-
-    @each(ALL)
-    @pytest.mark.parametrize("bad", ["s3cr3t\0", "s3cr3t\ud800", 5, ["s3cr3t"]], ids=ascii)
-    async def test_text_changed_past_validation_is_refused(
-        self, config: ConfigStore, kind: Kind, bad: Any
-    ) -> None:
-        """The error names the field, never the value; nothing is written."""
-        stored = await kind.stored(config)
-        for spoilt in (
-            stored.model_copy(update={kind.text: bad}),
-            stored.model_copy(update={kind.text: bad, "id": new_id(), "revision": 0}),
-        ):
-            with pytest.raises(InvalidDataError) as caught:
-                await kind.save(config, spoilt)
-            assert kind.text == caught.value.field
-            assert "s3cr3t" not in str(caught.value)
-        assert stored == await kind.get(config, stored)
-        assert [stored.id] == [e.id for e in await kind.listed(config, stored) if e.id == stored.id]
-
-    @each(ALL)
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"id": "s3cr3t"},
-            {"id": None},
-            {"tenant_id": "s3cr3t"},
-            {"revision": -1},
-            {"revision": "s3cr3t"},
-            {"revision": None},
-            {"revision": 2**31},
-        ],
-        ids=repr,
-    )
-    async def test_a_key_or_revision_changed_past_validation_is_refused(
-        self, config: ConfigStore, kind: Kind, change: dict[str, Any]
-    ) -> None:
-        """As any other field."""
-        stored = await kind.stored(config)
-        with pytest.raises(InvalidDataError) as caught:
-            await kind.save(config, stored.model_copy(update=change))
-        assert [*change] == [caught.value.field]
-        assert "s3cr3t" not in str(caught.value)
-        assert stored == await kind.get(config, stored)
-
-    @pytest.mark.parametrize(
-        "bad", [float("nan"), float("inf"), 2**63, "s3cr3t\0", {1: 1}, {"s3cr3t"}], ids=ascii
-    )
-    async def test_json_that_not_every_backend_keeps_is_refused(self, config: ConfigStore, bad: Any) -> None:
-        """Also when it was put into a document of an entity after its validation."""
-        rule = await RULE.stored(config)
-        rule.action_config["x"] = [bad]
-        with pytest.raises(InvalidDataError) as caught:
-            await config.save_rule(rule)
-        assert "action_config" == caught.value.field
-        assert "s3cr3t" not in str(caught.value)
-        assert 1 == (await RULE.get(config, rule)).revision
-
-    async def test_a_naive_time_changed_past_validation_is_refused(self, config: ConfigStore) -> None:
-        """Times are in UTC."""
-        naive = LONG_AGO.replace(tzinfo=None)
-        agent = await config.save_agent(an_agent())
-        with pytest.raises(InvalidDataError) as caught:
-            await config.save_tool_activation(a_tool(agent.id).model_copy(update={"enabled_at": naive}))
-        assert "enabled_at" == caught.value.field
-
-
-def spoil(value: Any) -> None:
-    """Empty and overfill every list and mapping inside ``value``."""
-    if isinstance(value, BaseModel):
-        for inner in value.__dict__.values():
-            spoil(inner)
-    elif isinstance(value, dict):
-        for inner in value.values():
-            spoil(inner)
-        value["spoilt"] = "spoilt"
-    elif isinstance(value, list):
-        for inner in value:
-            spoil(inner)
-        value.append("spoilt")

@@ -10,7 +10,7 @@ from focal_data.domain.config import Agent
 from focal_data.errors import DuplicateError, InvalidDataError
 from focal_data.ids import new_id
 from focal_data.stores.config import ConfigStore
-from focal_data.testing.contracts.config.keeping import ConfigContract
+from focal_data.testing.contracts.config.base import ConfigContract
 from focal_data.testing.contracts.config.kinds import TOOL, VARIABLE, a_rule, a_tool, a_variable, an_agent
 
 

@@ -15,7 +15,7 @@ from focal_data.domain.filters import EpisodeFilter, RuleFilter, ScenarioFilter
 from focal_data.errors import InvalidDataError
 from focal_data.ids import new_id
 from focal_data.stores.config import ConfigStore
-from focal_data.testing.contracts.config.keeping import ConfigContract
+from focal_data.testing.contracts.config.base import ConfigContract
 from focal_data.testing.contracts.config.kinds import RULE, SCENARIO, Kind, a_rule, a_scenario, an_agent, each
 
 SEARCHED = (RULE, SCENARIO)

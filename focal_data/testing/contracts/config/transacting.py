@@ -18,7 +18,7 @@ from focal_data.errors import (
 from focal_data.ids import new_id
 from focal_data.stores.config import ConfigStore
 from focal_data.testing.contracts.base import Stores, TenantUnderTest
-from focal_data.testing.contracts.config.keeping import ConfigContract
+from focal_data.testing.contracts.config.base import ConfigContract
 from focal_data.testing.contracts.config.kinds import ALL, PARTS, Kind, a_rule, an_agent, each
 
 
