@@ -16,7 +16,7 @@ from focal_data.domain.chain import LANES, AuditKeys, ChainHead, lane
 REMEMBERED: Final = 10_000
 """Heads kept by a process, the longest unused forgotten first: about 3 MB."""
 
-OWN_LANES: Final = 16
+OWN_LANES: Final = 32
 """Lanes that a process uses: few of all there are, so that two processes seldom write to the same one."""
 
 Key = tuple[UUID, UUID]

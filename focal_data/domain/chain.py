@@ -21,7 +21,7 @@ from focal_data.domain.base import ValueObject
 GENESIS: Final = bytes(32)
 """What the first row of a chain has in the place of the hash before it."""
 
-LANES: Final = 64
+LANES: Final = 256
 """So many chains of a tenant share the events that have no session, so that their writers seldom meet."""
 
 SALT_BYTES: Final = 32
