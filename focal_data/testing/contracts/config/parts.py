@@ -162,3 +162,17 @@ class PartsContract(ConfigContract):
             return_exceptions=True,
         )
         assert [] == await kind.listed(config, back[0])
+
+    async def test_an_agent_deleted_and_restored_at_once_stays_whole(self, config: ConfigStore) -> None:
+        """Whoever comes last: its parts are where it is."""
+        agent = await config.save_agent(an_agent())
+        for kind in PARTS:
+            await kind.save(config, kind.make(agent.id))
+        calls = [call(agent.id) for _ in range(10) for call in (config.delete_agent, config.restore_agent)]
+        await asyncio.gather(*calls)
+        found = await config.get_agent(agent.id, include_deleted=True)
+        assert found is not None
+        for kind in PARTS:
+            (part,) = await kind.listed(config, kind.make(agent.id), include_deleted=True)
+            assert found.deleted_at == part.deleted_at
+            assert found.revision == part.revision
