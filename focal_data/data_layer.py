@@ -24,7 +24,7 @@ from focal_data.inmemory.session import (
     InMemorySessionStore,
 )
 from focal_data.migration import runner
-from focal_data.redis.client import RedisClient
+from focal_data.redis.cluster_client import client_of
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
 from focal_data.stores.session import SessionMaintenance, SessionStore
@@ -149,7 +149,7 @@ class PostgresDataLayer(DataLayer):
     def __init__(self, settings: Settings, *, clock: Clock = utc_now) -> None:
         self.settings = settings
         self.database = Database(settings, clock=clock)
-        self.redis = RedisClient(settings)
+        self.redis = client_of(settings)
 
     def tenant(self, tenant_id: UUID) -> PostgresTenant:
         return PostgresTenant(self, tenant_id)

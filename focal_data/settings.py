@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -69,6 +69,13 @@ class Settings(BaseSettings):
         32, description="connections to Redis per process"
     )
     redis_timeout: Seconds = Field(5.0, description="wait for one answer of Redis, retries included")
+    redis_cluster: bool = Field(
+        False, description="the Redis is a cluster; the URL leads to any of its nodes"
+    )
+    session_durability: Literal["primary", "replicated"] = Field(
+        "primary",
+        description="a save is acknowledged when the primary has it, or every replica that may be promoted as well",
+    )
     session_hot_ttl: Seconds = Field(1800.0, description="an idle session's hot copy expires after this")
     session_max_age: Annotated[float, Field(gt=0, le=10 * 366 * 86_400)] = Field(
         604_800.0, description="a session without activity is gone after this"

@@ -26,7 +26,7 @@ from focal_data.database.tenancy import (
 from focal_data.errors import FocalDataError, StoreError
 from focal_data.ids import NO_TENANT
 from focal_data.migration.revisions import read_status
-from focal_data.redis.client import RedisClient
+from focal_data.redis.cluster_client import client_of
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 
@@ -187,7 +187,7 @@ async def _redis(settings: Settings) -> list[Finding]:
     if settings.redis_url is None:
         return [_unset("Redis", "FOCAL_DATA_REDIS_URL")]
     try:
-        async with RedisClient(settings) as redis:
+        async with client_of(settings) as redis:
             facts = await redis.info()
     except FocalDataError as error:
         return [

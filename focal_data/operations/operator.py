@@ -21,6 +21,7 @@ from focal_data.operations.ground import ErasureReceipt, Ground, stored_tables
 from focal_data.operations.judging import AuditReport
 from focal_data.operations.verification import ExportedHead
 from focal_data.redis.client import RedisClient
+from focal_data.redis.cluster_client import client_of
 from focal_data.redis.session import RedisSessionMaintenance
 from focal_data.settings import Settings
 from focal_data.stores.session import SessionMaintenance
@@ -41,7 +42,7 @@ class Operator:
     @cached_property
     def redis(self) -> RedisClient:
         """The server of the live sessions. ``SettingsError`` when it is not set: not everything needs it."""
-        return RedisClient(self.settings)
+        return client_of(self.settings)
 
     @property
     def sessions(self) -> SessionMaintenance:

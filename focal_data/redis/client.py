@@ -4,60 +4,53 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from typing import Final, Self, TypeAlias, cast
+from typing import ClassVar, Final, Self, cast
 
 from redis import exceptions as driver
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
 from focal_data.errors import FocalDataError, Outcome, SettingsError
+from focal_data.redis.connections import Connections, Fate, Reply
 from focal_data.redis.script import Effect, Script, packed
-from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, is_refusal, translated
+from focal_data.redis.translation import DRIVER_ERRORS, is_refusal, translated
 from focal_data.settings import PREFIX, Settings
 from focal_data.telemetry import log_failure
 
-Reply: TypeAlias = "bytes | int | list[Reply] | None"
+__all__ = ["LOST", "RedisClient", "Reply"]
 
-_RETRIES: Final = 3
+LOST: Final = (driver.ConnectionError, driver.TimeoutError, OSError, AttributeError)
+"""What the driver raises when a connection is gone."""
+
 _SCANNED_AT_ONCE: Final = b"1000"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2  # seconds
-_LOST: Final = (driver.ConnectionError, driver.TimeoutError, OSError, AttributeError)
-
-
-class _Fate:
-    """Whether a command may have been carried out although no answer came."""
-
-    __slots__ = ("doubtful",)
-
-    def __init__(self) -> None:
-        self.doubtful = False
+_SERVER: Final = b"redis"
 
 
 class RedisClient:
     """Runs scripts and commands. ``FOCAL_DATA_REDIS_TIMEOUT`` covers all of a call: its turn, its retries, its answer."""
 
+    _lost: ClassVar[tuple[type[Exception], ...]] = LOST
+    _retries: ClassVar[float] = 3
+
     def __init__(self, settings: Settings) -> None:
         """Nothing is connected yet. ``SettingsError`` for a URL that can't be used."""
         self.settings = settings
         self._seconds = settings.redis_timeout
-        self._pool, first = _pool(settings)
-        self._idle: list[AbstractConnection] = [first]
+        self._server = _server(settings)
         # First come, first served: redis-py's own pools let whoever comes overtake who waits.
         self._turn = asyncio.Semaphore(settings.redis_pool_size)
         self._backoff = ExponentialBackoff(_LONGEST_PAUSE, _FIRST_PAUSE)
 
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Reply:
         """What ``script`` gives. The first key is the one that errors name."""
-        request, fate = script.by_digest(keys, arguments), _Fate()
+        fate = Fate(lasting=script.lasting)
         try:
             async with asyncio.timeout(self._seconds), self._turn:
-                try:
-                    return await self._asked(request, script.effect, fate)
-                except driver.NoScriptError:
-                    return await self._asked(script.in_full(keys, arguments), script.effect, fate)
+                return await self._run(script, keys, arguments, fate)
         except DRIVER_ERRORS as error:
-            failure = self._failure(error, script.name, keys[0] if keys else b"redis", script.effect, fate)
+            failure = self._failure(error, script.name, keys[0] if keys else _SERVER, script.effect, fate)
         raise failure
 
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
@@ -86,13 +79,11 @@ class RedisClient:
 
     async def info(self) -> dict[str, str]:
         """What the server tells of itself, by name: INFO of all sections."""
-        reply = cast("bytes", await self._command(b"INFO"))
-        return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
+        return facts_of(cast("bytes", await self._command(b"INFO")))
 
     async def close(self) -> None:
         """Close every connection."""
-        while self._idle:
-            await self._idle.pop().disconnect()
+        await self._server.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,43 +92,46 @@ class RedisClient:
         await self.close()
 
     async def _command(self, name: bytes, *arguments: bytes, effect: Effect = Effect.READ) -> Reply:
-        request, fate = packed((name, *arguments)), _Fate()
+        request, fate = packed((name, *arguments)), Fate()
         try:
             async with asyncio.timeout(self._seconds), self._turn:
-                return await self._asked(request, effect, fate)
+                return await self._asked(_SERVER, request, effect, fate)
         except DRIVER_ERRORS as error:
-            failure = self._failure(error, name.decode(), b"redis", effect, fate)
+            failure = self._failure(error, name.decode(), _SERVER, effect, fate)
         raise failure
 
-    async def _asked(self, request: bytes, effect: Effect, fate: _Fate) -> Reply:
+    async def _run(
+        self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes], fate: Fate
+    ) -> Reply:
+        key = keys[0] if keys else _SERVER
+        try:
+            return await self._asked(key, script.by_digest(keys, arguments), script.effect, fate)
+        except driver.NoScriptError:
+            return await self._asked(key, script.in_full(keys, arguments), script.effect, fate)
+
+    async def _asked(self, key: bytes, request: bytes, effect: Effect, fate: Fate) -> Reply:
         """The answer to ``request``, sent again where that is safe and may help."""
         failures = 0
         while True:
             try:
-                return await self._exchange(request, fate)
-            except _LOST as error:
+                return await self._exchange(key, request, fate)
+            except self._lost as error:
                 failures += 1
                 lost_for_good = is_refusal(error) or (effect is Effect.ONCE and fate.doubtful)
-                if lost_for_good or failures > _RETRIES:
+                if lost_for_good or failures > self._retries:
                     raise
-            await asyncio.sleep(self._backoff.compute(failures))
+                lost = error
+            await self._recover(lost, failures)
 
-    async def _exchange(self, request: bytes, fate: _Fate) -> Reply:
-        before = fate.doubtful
-        connection = self._idle.pop() if self._idle else self._pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            await self._pool.ensure_connection(connection)
-            fate.doubtful = True
-            await connection.send_packed_command(request)
-            return cast("Reply", await connection.read_response())
-        except ANSWERS:
-            fate.doubtful = before
-            raise
-        finally:
-            self._idle.append(connection)
+    async def _exchange(self, _key: bytes, request: bytes, fate: Fate) -> Reply:
+        """The answer of the server that has the slot of ``_key``; here there is only one."""
+        return await self._server.ask(request, fate)
+
+    async def _recover(self, _error: Exception, failures: int) -> None:
+        await asyncio.sleep(self._backoff.compute(failures))
 
     def _failure(
-        self, error: BaseException, operation: str, key: bytes, effect: Effect, fate: _Fate
+        self, error: BaseException, operation: str, key: bytes, effect: Effect, fate: Fate
     ) -> FocalDataError:
         unknown = fate.doubtful and effect is not Effect.READ
         ours = translated(error, key, Outcome.UNKNOWN if unknown else Outcome.NOT_APPLIED)
@@ -145,11 +139,13 @@ class RedisClient:
         return ours
 
 
-def _pool(settings: Settings) -> tuple[ConnectionPool, AbstractConnection]:
-    """What makes connections and looks after them, and a first one, not yet connected, to see that it can.
+def facts_of(reply: bytes) -> dict[str, str]:
+    """INFO by name."""
+    return dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
 
-    Who may use a connection when is the client's to say.
-    """
+
+def _server(settings: Settings) -> Connections:
+    """Connections to the server of the settings, with a first one, not yet connected, to see that it can be made."""
     try:
         pool = ConnectionPool.from_url(
             settings.sessions_url(),
@@ -159,6 +155,6 @@ def _pool(settings: Settings) -> tuple[ConnectionPool, AbstractConnection]:
             decode_responses=False,
             protocol=2,
         )
-        return pool, pool.make_connection()  # type: ignore[no-untyped-call]
+        return Connections(pool, pool.make_connection())  # type: ignore[no-untyped-call]
     except (ValueError, TypeError):
         raise SettingsError(f"{PREFIX}REDIS_URL", "is not a URL of a Redis server") from None

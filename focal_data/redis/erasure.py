@@ -15,10 +15,10 @@ from focal_data.domain.session import Session
 from focal_data.ids import TenantId
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
+from focal_data.redis.places import Slot
 from focal_data.redis.script import Effect, Script
-from focal_data.redis.session_reader import SessionReader, Slot
+from focal_data.redis.session_reader import SessionReader
 
-_DELETE: Final = Script("delete", Effect.REPEATABLE)  # what it answers is of no interest here
 _FORGET: Final = Script("forget", Effect.REPEATABLE)
 _REPAIRED_AT_ONCE: Final = 1000
 _EVER: Final = -(2**53)
@@ -46,7 +46,7 @@ class SessionErasure:
     async def remove(self, session_ids: Iterable[UUID]) -> None:
         """Remove these, both copies and their entries; what is not there is none too many."""
         for slot in map(self._reader.slot, session_ids):
-            await self._client.run(_DELETE, (slot.cold, slot.hot), (b"0",))
+            await self._reader.writer.remove(slot)
 
     async def repair(self, terms: Sequence[bytes]) -> None:
         """Take out of these indexes what leads to no session any more."""
@@ -55,7 +55,7 @@ class SessionErasure:
             while entries := await self._reader.index.newest(
                 [term], oldest=_EVER, count=_REPAIRED_AT_ONCE, after=after
             ):
-                await self._reader.index.repair([term], [entry.session_id for entry in entries])
+                await self._reader.index.repair([term], entries)
                 after = entries[-1]
 
     async def count(self) -> int:

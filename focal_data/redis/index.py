@@ -7,33 +7,30 @@ import binascii
 import struct
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple, cast
+from typing import Final, cast
 from uuid import UUID
 
 from focal_data.errors import InvalidDataError
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
+from focal_data.redis.places import Place
 from focal_data.redis.script import Effect, Script
+from focal_data.redis.session_writer import SessionWriter
+
+__all__ = ["Place", "SessionIndex", "cursor_of", "place_of"]
 
 _NEWEST: Final = Script("newest", Effect.READ)
-_REPAIR: Final = Script("repair", Effect.REPEATABLE)
 
 _ENTRY: Final = struct.Struct(">32sd")
 _CURSOR: Final = struct.Struct(">16sq16s")
 
 
-class Place(NamedTuple):
-    """An entry of an index, and so a place in its order: minus the last activity in microseconds, and the session's id."""
-
-    score: int
-    session_id: UUID
-
-
 class SessionIndex:
     """The indexes of one tenant. What they say is never trusted: they tell where to look."""
 
-    def __init__(self, client: RedisClient, tenant: bytes) -> None:
+    def __init__(self, client: RedisClient, writer: SessionWriter, tenant: bytes) -> None:
         self._client = client
+        self._writer = writer
         self._tenant = tenant
 
     async def newest(
@@ -50,10 +47,9 @@ class SessionIndex:
             Place(int(score), UUID(id_.decode())) for id_, score in _ENTRY.iter_unpack(cast("bytes", reply))
         ]
 
-    async def repair(self, terms: Sequence[bytes], session_ids: Sequence[UUID]) -> None:
-        """Make these sessions' entries under ``terms`` tell what the sessions say now."""
-        members = (session_id.hex.encode() for session_id in session_ids)
-        await self._client.run(_REPAIR, (), (self._tenant, b"".join(terms), *members))
+    async def repair(self, terms: Sequence[bytes], entries: Sequence[Place]) -> None:
+        """Make these entries under ``terms`` tell what their sessions say now."""
+        await self._writer.repair(self._tenant, terms, entries)
 
 
 def cursor_of(place: Place, question: bytes) -> str:

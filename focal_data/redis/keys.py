@@ -82,6 +82,16 @@ def session_in(copy: bytes) -> UUID:
     return UUID(copy[-35:-3].decode())
 
 
+def parts_of_tag(tag: bytes) -> tuple[bytes, UUID]:
+    """The tenant in hex, and the session."""
+    return tag[:32], UUID(tag[33:].decode())
+
+
+def age_shard(session_id: UUID) -> bytes:
+    """The ages that the session is among."""
+    return AGE_SHARDS[session_id.int % 16]
+
+
 # A term is what a session is found by: the digest of it and a letter for its kind, as they end the index's name.
 
 

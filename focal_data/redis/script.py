@@ -28,9 +28,11 @@ class Effect(Enum):
 class Script:
     """One file of ``scripts``, read when it is first used, with what all of them share before it."""
 
-    def __init__(self, name: str, effect: Effect) -> None:
+    def __init__(self, name: str, effect: Effect, *, lasting: bool = False) -> None:
         self.name = name
         self.effect = effect
+        self.lasting = lasting
+        """What it writes counts only when it survives a failover, where that was asked for."""
 
     @cached_property
     def source(self) -> bytes:

