@@ -117,7 +117,7 @@ class KeepingContract(KitContract):
             {"body": "s3cr3t\0"},
             {"attributes": {"a": float("nan")}},
         ],
-        ids=str,
+        ids=lambda changes: next(iter(changes)),
     )
     async def test_what_can_not_be_changed_is_named(self, notes: Notes, changes: dict[str, Any]) -> None:
         """An unknown field, one that the store sets, a bad value, which the error doesn't hold; nothing changes."""
