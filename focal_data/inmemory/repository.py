@@ -14,7 +14,7 @@ from uuid import UUID
 
 from focal_data.domain.base import Entity
 from focal_data.domain.changing import evolved, refuse_unchangeable, refuse_unmarked
-from focal_data.domain.checking import checked, copied
+from focal_data.domain.checking import checked, checked_uuid, copied
 from focal_data.errors import (
     DuplicateError,
     InUseError,
@@ -90,17 +90,18 @@ class InMemoryRepository(InMemoryListing[E]):
 
     async def get(self, id: UUID, *, include_deleted: bool = False) -> E | None:  # noqa: A002
         """The one with this id, or ``None``."""
-        return self.given(self.find(self._scope.tables(), id, include_deleted=include_deleted))
+        return self.given(self.find(self._scope.tables(), _checked_id(id), include_deleted=include_deleted))
 
     async def get_many(self, ids: Iterable[UUID], *, include_deleted: bool = False) -> dict[UUID, E]:
         """Those of ``ids`` that exist, by id."""
         tables = self._scope.tables()
-        found = (self.find(tables, id, include_deleted=include_deleted) for id in ids)  # noqa: A001
+        wanted = [_checked_id(id, "ids") for id in ids]  # noqa: A001
+        found = (self.find(tables, id, include_deleted=include_deleted) for id in wanted)  # noqa: A001
         return {entity.id: copied(entity) for entity in found if entity is not None}
 
     async def exists(self, id: UUID, *, include_deleted: bool = False) -> bool:  # noqa: A002
         """Whether there is one with this id."""
-        return self.find(self._scope.tables(), id, include_deleted=include_deleted) is not None
+        return self.find(self._scope.tables(), _checked_id(id), include_deleted=include_deleted) is not None
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -141,14 +142,15 @@ class InMemoryRepository(InMemoryListing[E]):
         that the store sets, or a value.
         """
         refuse_unchangeable(self.domain, changes)
+        key = _checked_id(id)
         return copied(
-            await self._scope.write(lambda tables: self.change_fields(tables, id, revision, changes))
+            await self._scope.write(lambda tables: self.change_fields(tables, key, revision, changes))
         )
 
     async def delete(self, id: UUID) -> bool:  # noqa: A002
         """Mark as deleted where the kind has ``deleted_at``, remove otherwise; whether there was one to delete."""
-        work = self.mark if self._soft() else self.remove
-        return await self._scope.write(lambda tables: work(tables, id))
+        key, work = _checked_id(id), self.mark if self._soft() else self.remove
+        return await self._scope.write(lambda tables: work(tables, key))
 
     async def restore(self, id: UUID) -> bool:  # noqa: A002
         """Take the mark of deletion away; whether there was one. Raises ``DuplicateError`` when its place is taken.
@@ -156,11 +158,13 @@ class InMemoryRepository(InMemoryListing[E]):
         ``UsageError`` for a kind that isn't marked when it is deleted.
         """
         refuse_unmarked(self.domain)
-        return await self._scope.write(lambda tables: self.unmark(tables, id))
+        key = _checked_id(id)
+        return await self._scope.write(lambda tables: self.unmark(tables, key))
 
     async def purge(self, id: UUID) -> bool:  # noqa: A002
         """Remove for good, marked or not; whether there was one. Raises ``InUseError``."""
-        return await self._scope.write(lambda tables: self.remove(tables, id))
+        key = _checked_id(id)
+        return await self._scope.write(lambda tables: self.remove(tables, key))
 
     # -- the work itself, for stores -------------------------------------------------------------------------------
 
@@ -270,13 +274,13 @@ class InMemoryRepository(InMemoryListing[E]):
         current = self.find(tables, id, include_deleted=True)
         if current is None:
             return False
+        for unique in self.unique:
+            tables.remove(unique.name, unique.key(current))
+        tables.remove(self.kind, id)  # before its parts, so that it may be one of them itself
         for child, parent, named in self._children(tables, id):
             if not parent.cascade:
                 raise _violated(tables, InUseError(parent.name))
             child(self._scope).remove(tables, named)
-        for unique in self.unique:
-            tables.remove(unique.name, unique.key(current))
-        tables.remove(self.kind, id)
         return True
 
     def put(self, tables: Tables, entity: E) -> E:
@@ -286,7 +290,8 @@ class InMemoryRepository(InMemoryListing[E]):
             self._claim(tables, unique, old, entity)
         for parent in self.parents:
             named = getattr(entity, parent.field)
-            if named is not None and named not in tables.rows(parent.kind):
+            itself = named == entity.id and parent.kind == self.kind
+            if named is not None and not itself and named not in tables.rows(parent.kind):
                 detail = f"{parent.field} names none of this tenant's"
                 raise _violated(tables, NotFoundError(parent.entity, detail))
         tables.put(self.kind, entity.id, entity)
@@ -326,6 +331,11 @@ class InMemoryRepository(InMemoryListing[E]):
     @classmethod
     def _soft(cls) -> bool:
         return "deleted_at" in cls.domain.model_fields
+
+
+def _checked_id(id: UUID, field: str = "id") -> UUID:  # noqa: A002
+    """``id`` as the driver of PostgreSQL takes it: nothing has the id ``None``, and text is no id."""
+    return id if id is None else checked_uuid(field, id)
 
 
 def _violated(tables: Tables, error: StoreError) -> StoreError:

@@ -6,7 +6,7 @@ statement for each row (docs/decisions/0011); ``COPY`` is refused for a role tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,6 +34,8 @@ class Road:
     one: Statement
     many: Statement
     size: int
+    own_keys: tuple[tuple[str, str], ...] = ()
+    """Where the table refers to itself: the column that does, and the one that it refers to."""
 
     @classmethod
     def of(cls, table: Table, columns: Sequence[Column[Any]], one: Statement) -> Road:
@@ -41,7 +43,7 @@ class Road:
         size = max(1, min(CHUNK, _PARAMETERS // len(columns)))
         rows = [{c.name: bindparam(f"{c.name}_{i}", type_=c.type) for c in columns} for i in range(size)]
         assert "tenant_id" in table.c
-        return cls(one, Statement(insert(table).values(rows)), size)
+        return cls(one, Statement(insert(table).values(rows)), size, tuple(_own_keys(table)))
 
     async def insert(self, tx: Transaction, rows: Sequence[Values], first: int = 0) -> None:
         """Insert ``rows``, or raise what the first bad one of them is refused with, counted from ``first``.
@@ -70,12 +72,26 @@ class Road:
             raise
 
     async def _together(self, tx: Transaction, rows: Sequence[Values]) -> None:
-        whole = len(rows) - len(rows) % self.size
+        whole = 0 if self._refers_ahead(rows) else len(rows) - len(rows) % self.size
         if whole:
             chunks = (rows[i : i + self.size] for i in range(0, whole, self.size))
             await tx.execute_many(self.many, map(_flat, chunks))
         if whole < len(rows):
             await tx.execute_many(self.one, rows[whole:])
+
+    def _refers_ahead(self, rows: Sequence[Values]) -> bool:
+        """Whether a row names one behind it: refused in a statement of its own, it would pass in one with the other."""
+        for here, there in self.own_keys:
+            places = {row[there]: number for number, row in enumerate(rows)}
+            if any(places.get(row[here], -1) > number for number, row in enumerate(rows)):
+                return True
+        return False
+
+
+def _own_keys(table: Table) -> Iterator[tuple[str, str]]:
+    for key in table.foreign_key_constraints:
+        if key.referred_table is table:
+            yield from ((e.parent.name, e.column.name) for e in key.elements if e.parent.name != "tenant_id")
 
 
 def _flat(rows: Sequence[Values]) -> dict[str, Any]:

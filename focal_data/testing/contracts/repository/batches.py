@@ -86,6 +86,17 @@ class BatchesContract(KitContract):
             await notes.add_many(batch)
         assert 40 == caught.value.row
 
+    @pytest.mark.parametrize("size", [2, 31, 32, 33, 64])
+    async def test_a_parent_goes_before_its_child(self, notes: Notes, size: int) -> None:
+        """However many they are: one that names a later one is refused. One may name itself."""
+        batch = [Note(title=str(n)) for n in range(size)]
+        ahead = [batch[0].evolve(about_id=batch[1].id), *batch[1:]]
+        with pytest.raises(NotFoundError) as caught:
+            await notes.add_many(ahead)
+        assert (0, 0) == (caught.value.row, await notes.count())
+        itself = [batch[0].evolve(about_id=batch[0].id), *batch[1:]]
+        assert size == len(await notes.add_many(itself))
+
     async def test_in_a_transaction_too(
         self, tenant: TenantUnderTest, notes: Notes, repository: MakeRepository
     ) -> None:

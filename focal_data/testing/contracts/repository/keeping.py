@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -29,6 +30,16 @@ ABSENT: dict[str, tuple[object, Call]] = {
     "delete": (False, lambda notes: notes.delete(ID)),
     "restore": (False, lambda notes: notes.restore(ID)),
     "purge": (False, lambda notes: notes.purge(ID)),
+}
+
+CALLS_BY_ID: dict[str, Callable[[Notes, Any], Awaitable[object]]] = {
+    "get": lambda notes, id_: notes.get(id_),
+    "get_many": lambda notes, id_: notes.get_many([id_]),
+    "exists": lambda notes, id_: notes.exists(id_),
+    "update_fields": lambda notes, id_: notes.update_fields(id_, title="b"),
+    "delete": lambda notes, id_: notes.delete(id_),
+    "restore": lambda notes, id_: notes.restore(id_),
+    "purge": lambda notes, id_: notes.purge(id_),
 }
 
 
@@ -220,6 +231,23 @@ class KeepingContract(KitContract):
             await notes.purge(parent.id),
             await notes.get(parent.id, include_deleted=True),
         )
+
+    async def test_one_may_name_itself(self, notes: Notes) -> None:
+        """And is not in its own way when it is purged."""
+        given = Note(title="a")
+        added = await notes.add(given.evolve(about_id=given.id))
+        assert added == await notes.get(given.id)
+        assert await notes.purge(given.id)
+        assert 0 == await notes.count(include_deleted=True)
+
+    @pytest.mark.parametrize("call", CALLS_BY_ID)
+    async def test_only_a_uuid_is_an_id(self, notes: Notes, call: str) -> None:
+        """Its text is refused, and not taken for something that is not there."""
+        added = await notes.add(Note(title="a"))
+        with pytest.raises(InvalidDataError) as caught:
+            await CALLS_BY_ID[call](notes, str(added.id))
+        assert caught.value.field in ("id", "ids")
+        assert added == await notes.get(added.id)
 
     async def test_a_transaction_is_all_or_nothing(
         self, tenant: TenantUnderTest, notes: Notes, repository: MakeRepository
