@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,8 +82,11 @@ async def a_failover(cluster: RunningCluster, conversations: list[Conversation])
 
 
 async def _promoted(replica: ClusterServer) -> None:
-    while not any("myself,master" in row[2] for row in await asyncio.to_thread(replica.nodes)):
-        await asyncio.sleep(0.1)
+    def look() -> None:
+        while not any("myself,master" in row[2] for row in replica.nodes()):
+            time.sleep(0.1)
+
+    await asyncio.to_thread(look)
 
 
 async def test_nothing_acknowledged_is_lost(fragile: RunningCluster) -> None:

@@ -58,6 +58,10 @@ class ClusterServer:
         text = reply.decode() if isinstance(reply, bytes) else str(reply)
         return [line.split() for line in text.splitlines()]
 
+    @property
+    def node_id(self) -> str:
+        return next(row[0] for row in self.nodes() if "myself" in row[2])
+
     def send(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
 
@@ -117,7 +121,7 @@ def _joined(nodes: list[ClusterServer]) -> None:
     for node in nodes:
         _until(lambda node=node: len(node.nodes()) == len(nodes))
     for number, replica in enumerate(nodes[PRIMARIES:]):
-        replica.tell("CLUSTER", "REPLICATE", _id_of(nodes[number]))
+        replica.tell("CLUSTER", "REPLICATE", nodes[number].node_id)
     for node in nodes:
         _until(lambda node=node: b"cluster_state:ok" in _information(node))
         _until(lambda node=node: sum("slave" in row[2] for row in node.nodes()) == PRIMARIES)
@@ -134,10 +138,6 @@ def _information(node: ClusterServer) -> bytes:
 def _is_linked(replica: ClusterServer) -> bool:
     with replica.direct() as connection:
         return connection.info("replication").get("master_link_status") == "up"
-
-
-def _id_of(node: ClusterServer) -> str:
-    return next(row[0] for row in node.nodes() if "myself" in row[2])
 
 
 def _free_ports(count: int) -> list[int]:

@@ -9,16 +9,27 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from redis.crc import key_slot
 
-from focal_data.ids import TenantId
-from focal_data.redis.cluster_client import ClusterClient
+from focal_data.errors import Outcome, SettingsError, StaleRevisionError, StoreConnectionError
+from focal_data.ids import TenantId, new_id
+from focal_data.redis import keys
+from focal_data.redis.cluster_client import ClusterClient, client_of
+from focal_data.redis.cluster_writer import ClusterWriter
+from focal_data.redis.codec import encode
+from focal_data.redis.connections import Connections, Fate
+from focal_data.redis.erasure import SessionErasure
+from focal_data.redis.places import Place, slot_of
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
+from focal_data.redis.session_writer import SAVE
 from focal_data.settings import Settings
 from focal_data.stores.session import SessionMaintenance, SessionStore
 from focal_data.testing.contracts.base import Tenants
 from focal_data.testing.contracts.session import MovedClock, SessionStoreContract
+from focal_data.testing.contracts.session.base import at_step
 from tests.integration.redis.cluster import RunningCluster, running_cluster
-from tests.integration.redis.server import executables
+from tests.integration.redis.examples import AGENT, a_session, cold_key, hot_key
+from tests.integration.redis.server import RedisServer, executables
 
 pytestmark = pytest.mark.slow
 
@@ -68,3 +79,222 @@ class TestClusterSessions(SessionStoreContract):
     @pytest.fixture
     def maintenance(self, client: ClusterClient, clock: MovedClock) -> SessionMaintenance:
         return RedisSessionMaintenance(client, clock=clock)
+
+
+@pytest.fixture
+def store(client: ClusterClient, tenant_id: TenantId, clock: MovedClock) -> RedisSessionStore:
+    return RedisSessionStore(client, tenant_id, clock=clock)
+
+
+@pytest.fixture
+def maintenance(client: ClusterClient, clock: MovedClock) -> RedisSessionMaintenance:
+    return RedisSessionMaintenance(client, clock=clock)
+
+
+def entries_of(cluster: RunningCluster, tenant_id: TenantId, term: bytes) -> list[bytes]:
+    name = keys.index(tenant_id.hex.encode(), term)
+    with cluster.direct_to(name) as connection:
+        return connection.zrange(name, 0, -1)
+
+
+async def test_one_slot(store: RedisSessionStore, cluster: RunningCluster, tenant_id: TenantId) -> None:
+    """Both copies of a session lie in one slot, and sessions in many."""
+    sessions = [await store.save(a_session()) for _ in range(30)]
+    for session in sessions:
+        assert key_slot(cold_key(tenant_id, session.session_id)) == key_slot(
+            hot_key(tenant_id, session.session_id)
+        )
+    counts = [primary.tell("DBSIZE") for primary in cluster.primaries]
+    assert min(counts) >= 5
+
+
+async def test_nothing_is_left(
+    store: RedisSessionStore,
+    maintenance: RedisSessionMaintenance,
+    cluster: RunningCluster,
+    clock: MovedClock,
+) -> None:
+    """Of what was moved, deleted, or cleaned up, there is no key left."""
+    for number in range(40):
+        session = await store.save(a_session(channel_user_id=f"user-{number}"))
+        if number % 2:
+            clock.advance(seconds=1)
+            session = await store.save(
+                session.evolve(agent_id=new_id(), channel_user_id="moved", status="closed")
+            )
+        if number % 4 == 0:
+            assert await store.delete(session.session_id)
+    clock.advance(days=8)
+
+    assert 30 == await maintenance.cleanup()
+    assert [] == cluster.keys()
+
+
+async def test_broken_off_before_the_session(
+    store: RedisSessionStore,
+    client: ClusterClient,
+    cluster: RunningCluster,
+    tenant_id: TenantId,
+    clock: MovedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A save that comes to nothing after its entries leaves nothing wrong to read, and readers repair it later."""
+    moving = await store.save(a_session())
+    clock.advance(minutes=1)
+    newest = await store.save(a_session(agent_id=AGENT))
+    clock.advance(minutes=1)
+    other = new_id()
+
+    async def broken_off(*_: object) -> None:
+        raise StoreConnectionError("broken off", outcome=Outcome.UNKNOWN)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "run", broken_off)
+        for attempt in (a_session(), moving, moving.evolve(agent_id=other, customer_profile_id=other)):
+            with pytest.raises(StoreConnectionError):
+                await store.save(attempt)
+
+    for minutes in (0, 20):
+        clock.advance(minutes=minutes)
+        assert newest == await store.get_by_channel(newest.channel, newest.channel_user_id)
+        assert [newest, moving] == await store.list_by_agent(AGENT)
+        assert [newest] == await store.list_by_agent(AGENT, limit=1)
+        assert [] == await store.list_by_agent(other)
+        assert [] == await store.list_by_customer(other)
+        assert {newest.session_id, moving.session_id} == {s.session_id for s in await at_step(store)}
+    assert [newest, moving] == await at_step(store)
+    assert [] == entries_of(cluster, tenant_id, keys.customer_term(other))
+    term = keys.agent_term(AGENT, moving.status)
+    assert 2 == len(entries_of(cluster, tenant_id, term))
+    assert moving.revision + 1 == (await store.save(moving)).revision
+
+
+async def test_whoever_saves_meanwhile_is_not_undone(
+    store: RedisSessionStore, client: ClusterClient, cluster: RunningCluster, tenant_id: TenantId
+) -> None:
+    """A repair takes only the entry that it saw, as it saw it."""
+    session = await store.save(a_session())
+    term = keys.customer_term(new_id())
+    name = keys.index(tenant_id.hex.encode(), term)
+    seen, since = Place(-(10**15), session.session_id), -(10**15) + 1
+    with cluster.direct_to(name) as connection:
+        connection.zadd(name, {session.session_id.hex: since})
+        await ClusterWriter(client).repair(tenant_id.hex.encode(), [term], [seen])
+        assert [(session.session_id.hex.encode(), since)] == connection.zrange(name, 0, -1, withscores=True)
+    await ClusterWriter(client).repair(tenant_id.hex.encode(), [term], [seen._replace(score=since)])
+    assert [] == entries_of(cluster, tenant_id, term)
+
+
+async def test_a_stale_writer_changes_nothing(
+    store: RedisSessionStore, cluster: RunningCluster, clock: MovedClock
+) -> None:
+    """What it wrote of entries before it was refused is taken back."""
+    first = await store.save(a_session())
+    clock.advance(seconds=1)
+    second = await store.save(first.evolve(turn_count=1))
+    before = sorted(cluster.keys())
+    clock.advance(minutes=1)
+    with pytest.raises(StaleRevisionError):
+        await store.save(
+            first.evolve(agent_id=new_id(), channel_user_id="stale", customer_profile_id=new_id())
+        )
+    assert before == sorted(cluster.keys())
+    assert second == await store.get(first.session_id)
+
+
+async def test_a_slot_that_moves(
+    store: RedisSessionStore, cluster: RunningCluster, tenant_id: TenantId
+) -> None:
+    """Nobody notices: not while its keys are on their way, nor afterwards."""
+    session = await store.save(a_session())
+    cold, hot = cold_key(tenant_id, session.session_id), hot_key(tenant_id, session.session_id)
+    slot = key_slot(cold)
+    source = cluster.primaries[slot * 3 // 16384]
+    target = cluster.primaries[(slot * 3 // 16384 + 1) % 3]
+    target.tell("CLUSTER", "SETSLOT", slot, "IMPORTING", source.node_id)
+    source.tell("CLUSTER", "SETSLOT", slot, "MIGRATING", target.node_id)
+    try:
+        session = await store.save(session)
+        source.tell("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", cold, hot)
+        assert session == await store.get(session.session_id)
+        session = await store.save(session)
+        assert [session] == await store.list_by_agent(AGENT)
+        for node in (target, source, *cluster.primaries):
+            node.tell("CLUSTER", "SETSLOT", slot, "NODE", target.node_id)
+        session = await store.save(session)
+        assert session == await store.get(session.session_id)
+    finally:
+        target.tell("FLUSHALL")
+        for node in (source, target, *cluster.primaries):
+            node.tell("CLUSTER", "SETSLOT", slot, "NODE", source.node_id)
+
+
+async def test_round_trips(store: RedisSessionStore, cluster: RunningCluster, client: ClusterClient) -> None:
+    """A list of a hundred takes two, each of them one message to a node."""
+    sessions = [await store.save(a_session()) for _ in range(120)]
+    for _ in range(2):  # the scripts are known
+        await store.list_by_agent(AGENT)
+        await store.get_by_channel(sessions[0].channel, sessions[0].channel_user_id)
+    sent: list[int] = []
+    ask_on = Connections.ask_on
+
+    async def counted(self: Connections, connection: object, requests: list[bytes], fate: Fate) -> object:
+        sent.append(len(requests))
+        return await ask_on(self, connection, requests, fate)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Connections, "ask_on", counted)
+        assert 100 == len(await store.list_by_agent(AGENT))
+        assert 4 == len(sent)
+        sent.clear()
+        await store.save(sessions[0])
+        assert len(sent) <= 4
+        sent.clear()
+        await store.get_by_channel(sessions[0].channel, sessions[0].channel_user_id)
+        assert [1, 1] == sent
+
+
+async def test_a_write_that_is_found_again_is_waited_for(
+    store: RedisSessionStore, client: ClusterClient, cluster: RunningCluster, tenant_id: TenantId
+) -> None:
+    """A save sent again writes, so that a wait for replicas covers what was written the first time."""
+    session = await store.save(a_session())
+    slot = slot_of(tenant_id.hex.encode(), session.session_id)
+    write = (b"1000", b"0", b"12345678", *encode(session.evolve(revision=2)), b"1")
+    assert 0 == await client.run(SAVE, (slot.cold, slot.hot), write)
+    with cluster.direct_to(slot.cold) as connection:
+        before = connection.info("replication")["master_repl_offset"]
+        assert 0 == await client.run(SAVE, (slot.cold, slot.hot), write)
+        assert before < connection.info("replication")["master_repl_offset"]
+
+
+async def test_erasing(
+    store: RedisSessionStore, client: ClusterClient, cluster: RunningCluster, tenant_id: TenantId
+) -> None:
+    """A person's sessions are found and removed on every node, and so is a whole tenant."""
+    sessions = [await store.save(a_session()) for _ in range(20)]
+    erasure = SessionErasure(client, tenant_id)
+    assert 20 == len(await erasure.find(lambda _: True))
+    await erasure.remove([session.session_id for session in sessions[:5]])
+    await erasure.repair([keys.customer_term(sessions[0].customer_profile_id)])
+    assert 15 == await erasure.remove_all()
+    assert [] == cluster.keys()
+
+
+async def test_what_it_tells_of_itself(client: ClusterClient) -> None:
+    """What all primaries say alike, and where they differ, all of it."""
+    facts = await client.info()
+    assert "noeviction" == facts["maxmemory_policy"]
+    assert 2 == facts["run_id"].count(", ")
+
+
+async def test_no_cluster_there(server: RedisServer) -> None:
+    """A URL that can't lead to a cluster is told at once."""
+    with pytest.raises(SettingsError, match="FOCAL_DATA_REDIS_URL"):
+        client_of(Settings.of(redis_url=server.url, redis_cluster=True))
+
+
+async def test_replicas_need_a_cluster(server: RedisServer) -> None:
+    """Only a cluster's nodes know which replicas there are."""
+    with pytest.raises(SettingsError, match="FOCAL_DATA_SESSION_DURABILITY"):
+        client_of(Settings.of(redis_url=server.url, session_durability="replicated"))
