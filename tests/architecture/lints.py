@@ -30,23 +30,28 @@ class Module:
         return ast.parse(self.source)
 
     @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """The whole tree, walked once: a dozen rules ask for it."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
     def docstrings(self) -> set[int]:
         owners = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-        bodies = [node.body for node in ast.walk(self.tree) if isinstance(node, owners)]
+        bodies = [node.body for node in self.nodes if isinstance(node, owners)]
         alone = [
             s.value for body in bodies for s in body if isinstance(s, ast.Expr)
         ]  # attributes have them too
         return {id(value) for value in alone if isinstance(value, ast.Constant)}
 
     def calls(self) -> Iterator[ast.Call]:
-        return (node for node in ast.walk(self.tree) if isinstance(node, ast.Call))
+        return (node for node in self.nodes if isinstance(node, ast.Call))
 
     def texts(self) -> Iterator[tuple[int, str]]:
         """Every text with its line, docstrings left out; of an f-string the fixed parts, joined by ``{}``."""
-        joined = [node for node in ast.walk(self.tree) if isinstance(node, ast.JoinedStr)]
+        joined = [node for node in self.nodes if isinstance(node, ast.JoinedStr)]
         elsewhere = self.docstrings | {id(part) for node in joined for part in node.values}
         yield from ((node.lineno, _fixed_text(node)) for node in joined)
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.Constant) and id(node) not in elsewhere:
                 if isinstance(node.value, str):
                     yield node.lineno, node.value
@@ -56,7 +61,7 @@ class Module:
     def imported(self, *packages: str) -> dict[str, str]:
         """The local names of what is imported from ``packages``, with the names they have there."""
         found: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in self.nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in packages:
                 found |= {alias.asname or alias.name: alias.name for alias in node.names}
         return found
@@ -107,6 +112,8 @@ class _Waiver:
 
 
 def _waivers(module: Module) -> Iterator[_Waiver]:
+    if not _WAIVER.search(module.source):  # reading it as tokens is slow
+        return
     for token in tokenize.generate_tokens(io.StringIO(module.source).readline):
         found = _WAIVER.search(token.string) if token.type == tokenize.COMMENT else None
         if found:

@@ -72,7 +72,7 @@ def transactions_elsewhere(module: Module) -> Iterator[Finding]:
 
 
 def tenantless_repositories(module: Module) -> Iterator[Finding]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef) and node.name.endswith("Repository"):
             bases = [ast.unparse(base).partition("[")[0].rpartition(".")[2] for base in node.bases]
             if not any(base.endswith("Repository") for base in bases):
@@ -85,7 +85,7 @@ SCOPED: Final = {"_key", "nearest", "rows", "scoped"}
 
 
 def unscoped_statements(module: Module) -> Iterator[Finding]:
-    functions = [n for n in ast.walk(module.tree) if isinstance(n, ast.FunctionDef)]
+    functions = [n for n in module.nodes if isinstance(n, ast.FunctionDef)]
     scoped = SCOPED | {f.name for f in functions if _is_scoped(f, SCOPED)}
     for call in _builders(module):
         if _called(call) not in COMBINERS and not _is_scoped(_enclosing(module.tree, call), scoped):
@@ -104,10 +104,15 @@ def _is_scoped(node: ast.AST, calls: set[str]) -> bool:
 def _enclosing(tree: ast.Module, call: ast.Call) -> ast.AST:
     """The function that holds ``call``, or the statement of the module or class."""
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    holders: list[ast.stmt] = [n for n in functions if any(inner is call for inner in ast.walk(n))]
+    holders: list[ast.stmt] = [n for n in functions if _holds(n, call)]
     bodies = [tree.body, *(n.body for n in ast.walk(tree) if isinstance(n, ast.ClassDef))]
-    statements = [s for body in bodies for s in body if any(inner is call for inner in ast.walk(s))]
+    statements = [s for body in bodies for s in body if _holds(s, call)]
     return holders[0] if holders else statements[-1]
+
+
+def _holds(statement: ast.stmt, call: ast.Call) -> bool:
+    near = statement.lineno <= call.lineno <= (statement.end_lineno or 0)
+    return near and any(inner is call for inner in ast.walk(statement))
 
 
 KEY_PREFIXES: Final = ("focal:", "ideation:")
@@ -126,7 +131,7 @@ def keys_composed(module: Module) -> Iterator[Finding]:
         pattern = FORMAT.sub("{}", text)
         if "{}" in pattern and KEY_SHAPE.fullmatch(pattern):
             yield line, "text in the shape of a key: every key name is made in redis/keys.py"
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         joins = isinstance(node, ast.Attribute) and node.attr == "join" and _is_colon(node.value)
         adds = (
             isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and _is_colon(node.left, node.right)
@@ -197,7 +202,7 @@ BROAD: Final = {"BaseException", "Exception"}
 
 
 def swallowed_exceptions(module: Module) -> Iterator[Finding]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ExceptHandler) and _is_broad(node.type) and _is_idle_body(node.body):
             yield node.lineno, "every exception is swallowed: name those that may be, or let them pass"
     for call in module.calls():
@@ -234,7 +239,7 @@ def eager_annotations(module: Module) -> Iterator[Finding]:
 
 
 def ways_through_the_door(module: Module) -> Iterator[Finding]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if "focal_data" in (*names, getattr(node, "module", None)):
             yield (
