@@ -305,6 +305,9 @@ ACCIDENTS: dict[Accident, tuple[type[FocalDataError], ...]] = {
 }
 """And what they are told as."""
 
+WAITING = (taking_too_long, written_raw)
+"""Those that take their time."""
+
 FREE: dict[Accident, set[str]] = {
     without_parents: {
         *("AgentFactory", "AuditEventFactory", "CustomerProfileFactory", "MigrationPlanFactory"),
@@ -316,7 +319,11 @@ FREE: dict[Accident, set[str]] = {
 """What an accident can't happen to."""
 
 
-@pytest.mark.parametrize("accident", ACCIDENTS)
+@pytest.mark.parametrize(
+    "accident",
+    [pytest.param(accident, marks=pytest.mark.slow if accident in WAITING else ()) for accident in ACCIDENTS],
+    ids=lambda accident: accident.__name__,
+)
 @pytest.mark.parametrize("made_by", STORED, ids=lambda made_by: made_by.__name__)
 async def test_no_error_tells_it(
     ground: Ground, caplog: pytest.LogCaptureFixture, made_by: Any, accident: Accident
@@ -371,6 +378,7 @@ async def unreachable(ground: Ground, data: DataLayer, session: Session) -> None
     await client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [("db", "status"), ("doctor",)])
 def test_a_traceback_that_we_print_tells_it_not(command: tuple[str, ...]) -> None:
     """With --debug the command line shows where an error came up, and no variable's value."""

@@ -63,7 +63,7 @@ async def test_another_tenant_gets_and_changes_nothing(
     assert before == await rows_of(owner, world.tenant.tenant_id)
 
 
-@pytest.mark.parametrize("call", POSTGRES)
+@pytest.mark.parametrize("call", STORES)
 async def test_another_tenants_transaction_gets_and_changes_nothing(
     call: str, data: DataLayer, world: World, revisions: Revisions, owner: asyncpg.Connection
 ) -> None:

@@ -87,7 +87,9 @@ async def test_broken_off_anywhere_an_erasure_is_repeated(
         assert [True, True] == [turn.erased_at is not None for turn in turns]
 
 
-@pytest.mark.parametrize("ticks", [0, 1, 4, 16, 64, 128, 192, 256])
+@pytest.mark.parametrize(
+    "ticks", [0, 16, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 4, 64, 128, 192, 256))]
+)
 async def test_cancelled_at_any_await_it_is_repeated(
     world: World, op: Operator, tenant: TenantOperations, focal_settings: Settings, ticks: int
 ) -> None:

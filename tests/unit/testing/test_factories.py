@@ -105,6 +105,7 @@ def test_ids_are_uuid7_in_the_order_they_were_made() -> None:
     assert 50 == len({agent.name for agent in agents})
 
 
+@pytest.mark.slow
 def test_processes_do_not_collide() -> None:
     """Without a seed, two processes make different ids and names: the workers of pytest-xdist, say."""
     code = "from focal_data.testing.factories import AgentFactory as F; a = F.build(); print(a.id, a.name)"
@@ -114,6 +115,7 @@ def test_processes_do_not_collide() -> None:
     assert runs[0] != runs[1]
 
 
+@pytest.mark.slow
 def test_a_seed_decides_across_processes() -> None:
     """Nothing depends on the order of a set, which differs from process to process."""
     code = """
