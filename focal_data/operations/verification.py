@@ -235,13 +235,22 @@ async def _groups(rows: AsyncIterator[tuple[Key, Judged]]) -> AsyncIterator[_Gro
 async def _rows(
     connection: asyncpg.Connection, kind: AuditKind, tenant_id: UUID | None
 ) -> AsyncIterator[_Row]:
-    json = JSON_COLUMNS[kind.name]
     names = (*kind.facts, *kind.erased, *CHAIN_COLUMNS, "erased_at")
-    columns = ", ".join(f"{name}::text AS {name}" if name in json else name for name in names)
+    columns = ", ".join(_legible(kind, name) for name in names)
     query = f"""SELECT {columns} FROM {kind.table} WHERE chain_id IS NOT NULL {_of(tenant_id)}
         ORDER BY tenant_id, chain_id, chain_sequence, id"""  # noqa: S608  (names of ours)
     async for record in _cursor(connection, f"chained_{kind.table}", query):
         yield _Row(kind, record)
+
+
+def _legible(kind: AuditKind, name: str) -> str:
+    """A column as the driver can read it whatever it holds: one row that it can't would hide all others."""
+    if name in JSON_COLUMNS[kind.name]:
+        return f"{name}::text AS {name}"
+    if name in _TIMES:
+        beyond = f"{name} < '0001-01-01Z' OR {name} > '9999-12-31 23:59:59.999999Z'"
+        return f"CASE WHEN {beyond} THEN 'infinity' ELSE {name} END AS {name}"
+    return name
 
 
 async def _heads(connection: asyncpg.Connection, tenant_id: UUID | None) -> AsyncIterator[ExportedHead]:
@@ -296,5 +305,6 @@ def _head(head: ExportedHead | None) -> ChainHead | None:
     return None if head is None else ChainHead(head.sequence, head.hash)
 
 
+_TIMES: Final = ("created_at", "erased_at")
 _SNAPSHOT: Final = f"""SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
     SET LOCAL statement_timeout = {round(HOURS * 1000)}"""

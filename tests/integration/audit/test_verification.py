@@ -66,6 +66,11 @@ TAMPERING: list[tuple[str, list[str], list[tuple[Problem, int | None]]]] = [
         (f"changed: {change}", [_set(change, 3)], [(Problem.CHANGED, 3)])
         for change in (
             "created_at = created_at + interval '1 microsecond'",
+            "created_at = '0044-03-15 BC'",
+            "created_at = '20000-01-01'",
+            "created_at = '-infinity'",
+            "matched_rule_ids = '{NULL}'",
+            "token_usage = '{\"prompt\": 1e9999}'",
             "customer_profile_id = NULL",
             "agent_id = gen_random_uuid()",
             "session_id = gen_random_uuid()",
