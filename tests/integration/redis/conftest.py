@@ -12,13 +12,14 @@ from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
 from focal_data.testing.contracts.session import MovedClock
-from tests.integration.redis.server import Proxy, RedisServer
+from tests.integration.redis.server import Proxy, RedisServer, every_server
 
 
-@pytest.fixture(scope="session")
-def running_server() -> Iterator[RedisServer]:
+@pytest.fixture(scope="session", params=every_server())
+def running_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """Each kind of server that this machine has; all but the oldest where slow tests run."""
     with tempfile.TemporaryDirectory(prefix="focal-") as folder:  # a socket's path must be short
-        server = RedisServer(Path(folder))
+        server = RedisServer(Path(folder), request.param)
         server.start()
         yield server
         server.kill()

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import redis
 
 from focal_data.embedded.bundles import find_redis
@@ -29,6 +30,17 @@ def executables() -> dict[str, str]:
     with suppress(UsageError):
         found["the embedded server"] = find_redis().executable
     return found
+
+
+def every_server() -> list[object]:
+    """A parameter for each, all but the oldest marked as slow; one that skips where there is none."""
+    found = executables()
+    if not found:
+        return [pytest.param("", id="none", marks=pytest.mark.skip("no redis-server was found"))]
+    return [
+        pytest.param(program, id=name, marks=[pytest.mark.slow] if number else [])
+        for number, (name, program) in enumerate(found.items())
+    ]
 
 
 def executable() -> str:
@@ -82,8 +94,13 @@ class Proxy:
         self.lose = 0
         """So many of the next answers are lost."""
         self.lost = asyncio.Event()
+        self.round_trips = 0
+        """How often something was sent after an answer."""
+        self.cut_after: list[int] = []
+        """After so many bytes to the server, the connection is cut: the first for the next connection, and so on."""
         self._server, self._path = server, path
         self._listener: asyncio.Server | None = None
+        self._answered = True
 
     async def __aenter__(self) -> Proxy:
         self._listener = await asyncio.start_unix_server(self._serve, self._path)
@@ -104,6 +121,13 @@ class Proxy:
 
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
+            if self._answered:
+                self.round_trips += 1
+                self._answered = False
+            if self.cut_after:
+                data = data[: self.cut_after.pop(0)]
+                writer.write(data)
+                break
             writer.write(data)
         writer.close()
 
@@ -113,4 +137,5 @@ class Proxy:
                 self.lose -= 1
                 self.lost.set()
                 return
+            self._answered = True
             writer.write(data)

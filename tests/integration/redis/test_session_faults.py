@@ -27,14 +27,14 @@ from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
 from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
-from tests.integration.redis.server import RedisServer
+from tests.integration.redis.server import RedisServer, every_server
 
 
-@pytest.fixture
-def fragile() -> Iterator[RedisServer]:
+@pytest.fixture(params=every_server())
+def fragile(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     """A server of this test alone."""
     with tempfile.TemporaryDirectory(prefix="focal-") as folder:
-        server = RedisServer(Path(folder))
+        server = RedisServer(Path(folder), request.param)
         server.start()
         yield server
         server.kill()
