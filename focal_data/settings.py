@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        populate_by_name=True,
     )
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL, as the login that services use")
@@ -81,6 +82,17 @@ class Settings(BaseSettings):
         604_800.0, description="a session without activity is gone after this"
     )
 
+    anthropic_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{PREFIX}ANTHROPIC_API_KEY", "ANTHROPIC_API_KEY"),
+        description="the key of Anthropic's API; ANTHROPIC_API_KEY counts where this is unset",
+    )
+    openai_api_key: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices(f"{PREFIX}OPENAI_API_KEY", "OPENAI_API_KEY"),
+        description="the key of OpenAI's API; OPENAI_API_KEY counts where this is unset",
+    )
+
     debug: bool = Field(False, description="raise where a model provider is called inside of a transaction")
 
     audit_keys: SecretStr | None = Field(
@@ -96,7 +108,7 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else "settings"
-            failure = SettingsError(f"{PREFIX}{name.upper()}", first["msg"].removeprefix("Value error, "))
+            failure = SettingsError(f"{PREFIX}{name.upper().removeprefix(PREFIX)}", first["msg"].removeprefix("Value error, "))
         raise failure  # out here, pydantic's error, which holds the value, is not its context
 
     @staticmethod
@@ -104,7 +116,10 @@ class Settings(BaseSettings):
         """Exactly these and the defaults: neither the environment nor a ``.env`` file is read. Raises as ``load`` does."""
         return _Given.load(**values)
 
-    @field_validator("database_url", "migration_url", "redis_url", "audit_keys", mode="before")
+    @field_validator(
+        *("database_url", "migration_url", "redis_url", "audit_keys", "anthropic_api_key", "openai_api_key"),
+        mode="before",
+    )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
         return None if isinstance(value, str) and not value.strip() else value
@@ -122,6 +137,14 @@ class Settings(BaseSettings):
         if value is not None and urlsplit(value.get_secret_value()).scheme not in ("redis", "rediss", "unix"):
             raise ValueError("must start with redis://, rediss:// or unix://")
         return value
+
+    @field_validator("anthropic_api_key", "openai_api_key")
+    @classmethod
+    def _header(cls, value: SecretStr | None) -> SecretStr | None:
+        key = "" if value is None else value.get_secret_value().strip()
+        if not all("!" <= character <= "~" for character in key):
+            raise ValueError("must have visible ASCII characters only: it is sent in a header")
+        return SecretStr(key) if value is not None else None
 
     @field_validator("audit_keys")
     @classmethod

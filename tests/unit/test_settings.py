@@ -97,3 +97,40 @@ def test_keys_are_in_their_order_and_never_shown() -> None:
 def test_keys_may_be_unset(unset: str | None) -> None:
     """Then there are none."""
     assert {} == Settings.of(audit_keys=unset).chain_keys()
+
+
+VENDORS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY")
+
+
+@pytest.fixture
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment without keys of providers."""
+    for name in VENDORS:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(f"FOCAL_DATA_{name}", raising=False)
+
+
+@pytest.mark.usefixtures("no_keys")
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_providers_key_is_found_by_the_name_that_its_vendor_gives_it(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Our own name comes first; an empty one means no key."""
+    found = []
+    for variable, value in ((name, " theirs\n"), (f"FOCAL_DATA_{name}", "ours"), (f"FOCAL_DATA_{name}", "")):
+        monkeypatch.setenv(variable, value)
+        key = getattr(Settings.load(), name.lower())
+        found.append(key and key.get_secret_value())
+    assert ["theirs", "ours", None] == found
+
+
+@pytest.mark.usefixtures("no_keys")
+@pytest.mark.parametrize("name", VENDORS)
+def test_a_providers_key_can_be_given_and_is_not_shown(name: str) -> None:
+    """By the field's name; what can't be sent in a header is refused without being quoted."""
+    settings = Settings.of(**{name.lower(): "sk-secret"})
+    assert "sk-secret" == getattr(settings, name.lower()).get_secret_value()
+    assert "sk-secret" not in f"{settings!r}{settings}{settings.model_dump()}"
+    with pytest.raises(SettingsError, match=f"^FOCAL_DATA_{name}: must have visible ASCII") as caught:
+        Settings.of(**{name.lower(): "sk-sécret"})
+    assert "sk-" not in str(caught.value)
