@@ -67,6 +67,8 @@ async def export_customer(ground: Ground, profile_id: UUID) -> CustomerExport:
             records.setdefault(part.table.name, []).extend(to_jsonable_python(dict(row)) for row in rows)
 
     await ground.scope.run(work, custom_plan=True)
+    for rows in records.values():  # of several parts
+        rows.sort(key=lambda row: str(row["id"]) if "id" in row else "")
     records[LIVE] = [session.model_dump(mode="json", exclude={"tenant_id"}) for session in person.live]
     found = {kind: records[kind] for kind in sorted(records) if records[kind]}
     if not found:

@@ -129,11 +129,12 @@ class TenantOperations:
         ``profile_id`` may be an old one. Gone are channels, fields, assets, episodes, entities and relationships with their
         histories, live sessions, and rows of one's own tables that name a profile (``customer_profile_id``, or a foreign key
         to profiles). Audit rows keep ids, numbers and times, and lose their text; so do those of the person's sessions that
-        name nobody, and anonymous episodes go with them. Ideation stays.
+        name nobody, and anonymous episodes go with them, or with the person's entities that they list. Ideation stays.
 
         Small transactions, one after the other: interrupted, it is repeated. ``dry_run`` counts and changes nothing. Raises
         ``NotFoundError`` where nothing names that id, also when all was erased before, ``CorruptDataError`` for a live
-        session that can't be read, ``ConflictError`` when others go on writing, and ``UsageError`` for unknown tables.
+        session that can't be read, ``ConflictError`` or ``InUseError`` when others go on writing, and ``UsageError`` for
+        unknown tables.
         """
         return await erasure.erase_customer(await self._ground(), profile_id, dry_run=dry_run)
 

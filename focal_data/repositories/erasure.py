@@ -41,7 +41,7 @@ from focal_data.database.statement import Statement
 from focal_data.repositories.base import any_of
 from focal_data.repositories.customers import root_of
 from focal_data.tables.audit import AuditEventTable, TurnRecordTable
-from focal_data.tables.memory import EntityHistoryTable, EntityTable, RelationshipHistoryTable
+from focal_data.tables.memory import EntityHistoryTable, EntityTable, EpisodeTable, RelationshipHistoryTable
 from focal_data.tables.profile import ChannelIdentityTable, CustomerProfileTable
 
 BATCH: Final = 1000
@@ -59,6 +59,7 @@ def _table(kind: Any) -> Table:
 
 
 PROFILES: Final = _table(CustomerProfileTable)
+EPISODES: Final = _table(EpisodeTable)
 ENTITIES: Final = _table(EntityTable)
 ENTITY_HISTORY: Final = _table(EntityHistoryTable)
 RELATIONSHIP_HISTORY: Final = _table(RelationshipHistoryTable)
@@ -100,11 +101,16 @@ def audit_parts(tables: Sequence[Table]) -> Iterator[Part]:
 
 
 def anonymous_parts(tables: Sequence[Table]) -> Iterator[Part]:
-    """What came up in the person's sessions and names nobody. To be removed before what tells which sessions those are."""
+    """What names nobody, and came up in the person's sessions or is about the person's entities.
+
+    To be removed before what tells which sessions and entities those are.
+    """
     for table in reversed(tables):
         people = _person_columns(table)
         if table not in BLANK and people and SESSION in table.c and all(c.nullable for c in people):
             yield Part(table, _anonymous(table))
+    about = EPISODES.c.entity_ids.overlap(bindparam("entities", type_=ARRAY(PG_UUID())))
+    yield Part(EPISODES, and_(EPISODES.c[PERSON].is_(None), about, not_(_anonymous(EPISODES))))
 
 
 def named_parts(tables: Sequence[Table]) -> Iterator[Part]:

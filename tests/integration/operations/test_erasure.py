@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from focal_data.data_layer import DataLayer
 from focal_data.domain.audit import AuditEvent, TurnRecord
 from focal_data.domain.config import Agent
+from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.memory import Entity, Episode
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session
@@ -236,6 +237,23 @@ async def test_what_names_somebody_else_stays(world: World, op: Operator) -> Non
     assert session == await tenant.sessions.get(session.session_id)
     here = (session.channel, session.channel_user_id)
     assert session == await tenant.sessions.get_by_channel(*here)
+
+
+async def test_an_episode_about_the_persons_entity_that_names_nobody_goes(world: World, op: Operator) -> None:
+    """Wherever it came up, and once; one that names somebody else is theirs."""
+    customer, other = await world.customer(), await world.customer()
+    memory, tenant = world.tenant.memory, op.tenant(world.tenant.tenant_id)
+    about = {"agent_id": world.agent_id, "content": "the dog", "entity_ids": [new_id(), customer.entity]}
+    before = (await tenant.erase_customer(customer.profile, dry_run=True)).counts["episodes"]
+    for place in ({}, {"session_id": new_id()}, {"session_id": customer.sessions[0]}):
+        await memory.add_episode(Episode(**about, **place))
+    theirs = await memory.add_episode(Episode(**about, customer_profile_id=other.profile))
+    exported = await tenant.export_customer(customer.profile)
+    receipt = await tenant.erase_customer(customer.profile)
+    assert (before + 3, before + 3) == (receipt.counts["episodes"], exported.counts["episodes"])
+    left = await memory.get_episodes(EpisodeFilter(agent_id=world.agent_id))
+    assert theirs in left.items
+    assert [theirs.id] == [episode.id for episode in left.items if episode.content == "the dog"]
 
 
 async def test_an_entity_that_changed_hands_is_the_later_ones(world: World, op: Operator) -> None:

@@ -58,6 +58,9 @@ async def test_it_is_json(world: World, customer: Customer, op: Operator) -> Non
     assert {"embedding", "content_tsv", "tenant_id"}.isdisjoint(episode)
     field = export.records["profile_fields"][0]
     assert {customer.mark: customer.mark} == field["value"]
+    for records in export.records.values():
+        ids = [record["id"] for record in records if "id" in record]
+        assert sorted(ids, key=str) == ids
 
 
 async def test_it_changes_nothing(
