@@ -1,26 +1,24 @@
-"""What ``alembic revision --autogenerate`` must see besides: an Alembic plugin.
+"""The plugin ``focal_data.access``: what ``alembic revision --autogenerate`` must see of who may do what, and of storage.
 
-It compares our tables with the catalogue for row-level security, policies, grants, column storage and storage parameters,
+It compares tables with the catalogue for row-level security, policies, grants, column storage and storage parameters,
 and puts the extension and the role in front. Enabled by ``autogenerate_plugins=PLUGINS``.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.ddl.impl import DefaultImpl
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.plugins import Plugin
-from alembic.util import DispatchPriority, PriorityDispatchResult
+from alembic.util import PriorityDispatchResult
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, VECTOR
-from sqlalchemy import Column, ColumnElement, Table
+from sqlalchemy import Column, Table
 
 from focal_data.database.tenancy import promised
 from focal_data.errors import UsageError
+from focal_data.migration import plugin
 from focal_data.migration.catalogue import DEFAULT, Catalogue, TableState, read_catalogue
 from focal_data.migration.operations import (
     CreateAppRoleOp,
@@ -35,29 +33,25 @@ from focal_data.migration.operations import (
     SetStorageParametersOp,
     Subject,
 )
+from focal_data.migration.order import in_order, leaves
+from focal_data.migration.plugin import ACCESS, AUTOGENERATE
 
-NAME: Final = "focal_data.autogenerate"
-
-PLUGINS: Final = ("alembic.autogenerate.*", "alembic.ext.checkconstraint_byname", NAME)
-"""Alembic's own, CHECKs by their names, and ours."""
-
-
-def setup(plugin: Plugin) -> None:
-    """What Alembic calls to enable the plugin."""
-    plugin.add_autogenerate_comparator(_compare, "schema", priority=DispatchPriority.LAST)
+PLUGINS: Final = ("alembic.autogenerate.*", AUTOGENERATE, ACCESS)
+"""Alembic's own, and ours: what PostgreSQL makes of the tables, and who may do what to them."""
 
 
 def register() -> None:
-    """Make the plugin known to Alembic; once is enough."""
+    """Make the plugins known to Alembic, where their entry point is not installed; once is enough."""
     try:
-        Plugin.setup_plugin_from_module(sys.modules[__name__], NAME)
+        Plugin.setup_plugin_from_module(plugin, AUTOGENERATE)
     except ValueError:
-        return  # it is known
+        return  # they are known
 
 
-def _compare(
+def compare(
     context: AutogenContext, upgrade: ops.UpgradeOps, schemas: set[str | None]
 ) -> PriorityDispatchResult:
+    """Add what access, storage and the extension take."""
     tables = [
         table
         for table in context.sorted_tables
@@ -69,16 +63,14 @@ def _compare(
     catalogue = read_catalogue(context.connection, role=subject.role, keeper=subject.keeper)
     first = not context.migration_context.get_current_heads()
 
-    _detach_conditions(upgrade, context.migration_context.impl)
-    drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
-    rest = [_without_info(op) for op in upgrade.ops if not isinstance(op, ops.DropTableOp)]
+    drops = [op for op in leaves(upgrade) if isinstance(op, ops.DropTableOp)]
     upgrade.ops = [
         *prerequisites(tables, catalogue, first=first),
-        *rest,
+        *map(_without_info, leaves(upgrade)),
         *(op for table in tables for op in changes(table, catalogue, subject)),
         *(Implied(op) for drop in drops for op in belongings(drop.table_name, catalogue)),
-        *_children_first(drops),
     ]
+    in_order(upgrade)
     return PriorityDispatchResult.CONTINUE
 
 
@@ -157,30 +149,6 @@ def _storage(table: Table, state: TableState) -> Iterator[FocalOperation]:
         if wanted not in (existing, default if existing == DEFAULT else existing):
             op = SetColumnStorageOp(table.name, column.name, wanted, existing=existing)
             yield op if column.name in state.storage else op.with_table()
-
-
-def _children_first(drops: list[ops.DropTableOp]) -> list[MigrateOperation]:
-    """Tables after those that refer to them; Alembic drops them in any order."""
-    by_name = {drop.table_name: drop for drop in drops}
-    sorter = TopologicalSorter({name: set[str]() for name in sorted(by_name)})
-    for name, drop in by_name.items():
-        for key in drop.to_table().foreign_key_constraints:
-            referred = key.elements[0].target_fullname.rpartition(".")[0]
-            if referred in by_name and referred != name:
-                sorter.add(referred, name)
-    try:
-        return [by_name[name] for name in sorter.static_order()]
-    except CycleError:
-        return list(drops)
-
-
-def _detach_conditions(container: ops.OpContainer, impl: DefaultImpl) -> None:
-    """Make the conditions of new CHECKs text: Alembic rebuilds them, and one over a table's columns would join that table."""
-    for op in container.ops:
-        if isinstance(op, ops.OpContainer):
-            _detach_conditions(op, impl)
-        elif isinstance(op, ops.CreateCheckConstraintOp) and isinstance(op.condition, ColumnElement):
-            op.condition = impl.render_ddl_sql_expr(op.condition)
 
 
 def _without_info(op: MigrateOperation) -> MigrateOperation:

@@ -20,6 +20,8 @@ from focal_data.database.translation import translated
 from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
 from focal_data.migration.connection import ERRORS, alchemy_connected, beneath
 from focal_data.migration.environment import configuration, name_filter
+from focal_data.migration.operations import Implied
+from focal_data.migration.order import leaves
 from focal_data.migration.place import Place, Services
 from focal_data.migration.rendering import render_item
 from focal_data.migration.revisions import VERSION_TABLE, scripts_path
@@ -66,15 +68,7 @@ def _differences(connection: Connection, services: Services) -> list[str]:
     context = MigrationContext.configure(connection, opts=options)
     upgrade = produce_migrations(context, metadata).upgrade_ops
     assert upgrade is not None
-    return [_written(op, context) for op in _leaves(upgrade)]
-
-
-def _leaves(container: ops.OpContainer) -> Iterator[MigrateOperation]:
-    for op in container.ops:
-        if isinstance(op, ops.OpContainer):
-            yield from _leaves(op)
-        else:
-            yield op
+    return [_written(op, context) for op in leaves(upgrade) if not isinstance(op, Implied)]
 
 
 def _written(op: MigrateOperation, context: MigrationContext) -> str:

@@ -29,6 +29,8 @@ ERRORS: Final = (*DRIVER_ERRORS, DBAPIError)
 """What may be raised by a connection that Alembic uses; ``beneath`` takes SQLAlchemy's wrapping off."""
 
 SERVER_SETTINGS: Final = {"application_name": "focal_data migration"}
+LOCK_TIMEOUT: Final = "5s"
+"""How long a statement waits for a table: whoever comes after it waits behind it."""
 _POLL_SECONDS: Final = 0.05
 
 
@@ -61,7 +63,7 @@ async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
             "timeout": CONNECT_SECONDS,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            "server_settings": SERVER_SETTINGS,
+            "server_settings": {**SERVER_SETTINGS, "lock_timeout": LOCK_TIMEOUT},
         },
     )
     connection = engine.connect()

@@ -26,6 +26,7 @@ from focal_data.migration.connection import alchemy_connected, migration_lock
 from focal_data.migration.place import Services
 from focal_data.migration.rendering import render_item
 from focal_data.migration.revisions import VERSION_TABLE
+from focal_data.migration.safely import write_safely
 from focal_data.settings import Settings, postgresql_url
 from focal_data.tables import metadata as our_metadata
 from focal_data.tables.base import package_tables
@@ -34,8 +35,8 @@ from focal_data.tables.base import package_tables
 def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE) -> None:
     """Run what the command in progress asks for, online or offline.
 
-    A project with tables of its own calls ``run(version_table="notes_version")`` in its ``env.py``: it then migrates what it has
-    added to our metadata, beside our own tables, which ``focal-data db upgrade`` brings along.
+    A project with tables of its own calls ``run(version_table="notes_version")`` in its ``env.py``: it then migrates what it
+    has added to our metadata, beside our own tables, which ``focal-data db upgrade`` brings along.
     Uses ``config.attributes["connection"]`` where there is one (a caller inside an event loop must give it), or else
     connects to ``sqlalchemy.url`` or, where that is not set, to the owner's URL of the settings.
     """
@@ -55,18 +56,28 @@ def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE
         raise CommandError(str(error)) from error  # the command line shows a sentence, not a traceback
 
 
-def configuration(metadata: MetaData, *, version_table: str, services: Services) -> dict[str, Any]:
-    """What Alembic must know to compare and to migrate."""
+def autogenerate_options() -> dict[str, Any]:
+    """What an ``env.py`` of one's own gives to ``context.configure``, beside its connection and its metadata:
+    ``context.configure(connection=connection, target_metadata=metadata, **autogenerate_options())``.
+    """
     register()
     return {
-        "target_metadata": metadata,
-        "version_table": version_table,
-        "include_object": object_filter(version_table),
         "transaction_per_migration": True,
         "compare_type": True,
         "compare_server_default": True,
         "render_item": render_item,
+        "process_revision_directives": write_safely,
         "autogenerate_plugins": list(PLUGINS),
+    }
+
+
+def configuration(metadata: MetaData, *, version_table: str, services: Services) -> dict[str, Any]:
+    """What Alembic must know to compare and to migrate."""
+    return {
+        **autogenerate_options(),
+        "target_metadata": metadata,
+        "version_table": version_table,
+        "include_object": object_filter(version_table),
         "on_version_apply": [_drop_version_table_at_base],
         "services": services,
     }

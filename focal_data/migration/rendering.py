@@ -9,6 +9,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import _repr_type
 from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, VECTOR
 from sqlalchemy import CheckConstraint, Enum, MetaData, Table
+from sqlalchemy.dialects.postgresql import ENUM
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from focal_data.tables.columns import TypedJSON
@@ -31,7 +32,12 @@ def _type(item: TypeEngine[object], context: AutogenContext) -> str | Literal[Fa
         return "postgresql.JSONB(none_as_null=True)"
     if isinstance(item, TypeDecorator):
         return _repr_type(item.load_dialect_impl(context.dialect), context)
-    if isinstance(item, Enum) and not item.native_enum:  # its values are a CHECK of the table
+    if isinstance(item, Enum) and (
+        isinstance(item, ENUM) or item.native_enum
+    ):  # its type is made by an operation of its own
+        context.imports.add("from sqlalchemy.dialects import postgresql")
+        return f"postgresql.ENUM({', '.join(map(repr, item.enums))}, name={item.name!r}, create_type=False)"
+    if isinstance(item, Enum):  # its values are a CHECK of the table
         return f"{context.opts['sqlalchemy_module_prefix']}String(length={item.length})"
     return False
 

@@ -94,8 +94,16 @@ CATALOGUE = {
     "constraints": f"""SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(o.oid))
         FROM pg_constraint o JOIN pg_namespace n ON n.oid = connamespace WHERE {_OURS.format("o.oid")} ORDER BY 1""",
     "indexes": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1",
+    "invalid": "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid ORDER BY 1",
+    "statistics": "SELECT pg_get_statisticsobjdef(oid) FROM pg_statistic_ext ORDER BY 1",
+    "comments": """SELECT concat_ws(' ', objoid::regclass, attname, description)
+        FROM pg_description JOIN pg_class c ON c.oid = objoid AND classoid = 'pg_class'::regclass
+        LEFT JOIN pg_attribute ON attrelid = objoid AND attnum = objsubid AND attnum > 0
+        WHERE relnamespace = 'public'::regnamespace ORDER BY 1""",
     "policies": "SELECT pg_policies::text FROM pg_policies ORDER BY 1",
-    "types": f"""SELECT typname::text FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
+    "types": f"""SELECT concat_ws(' ', typname,
+          ARRAY(SELECT enumlabel FROM pg_enum WHERE enumtypid = t.oid ORDER BY enumsortorder))
+        FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
         WHERE {_OURS.format("coalesce(nullif(typelem, 0), t.oid)")} ORDER BY 1""",
     "functions": f"""SELECT p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace
         WHERE {_OURS.format("p.oid")} ORDER BY 1""",

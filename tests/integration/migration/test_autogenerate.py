@@ -11,6 +11,7 @@ import pytest
 from focal_data.migration import runner
 from focal_data.tables import metadata
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
+from tests.integration.migration.project import operations
 
 ALL = "['SELECT', 'INSERT', 'UPDATE', 'DELETE']"
 
@@ -204,12 +205,14 @@ def _take_them_out(project: Path) -> None:
         shutil.copy(REPOSITORY / file, project / file)
 
 
-async def _generated(estate: Estate, project: Path, name: str) -> list[str]:
-    """The operations of a new revision, up, then down."""
+async def _generated(estate: Estate, project: Path, name: str) -> tuple[list[str], list[str]]:
+    """The operations of the new revisions, on the way up, and of the main one on the way down."""
     await _alembic(estate, project, "revision", "--autogenerate", "-m", name)
-    (revision,) = (project / "alembic/versions").glob(f"*_{name}.py")
-    body = revision.read_text(encoding="utf-8").partition("def upgrade")[2]
-    return [found for found in re.findall(r"(?:op\.|def )(\w+)\(", body) if found != "f"]
+    texts = [
+        file.read_text(encoding="utf-8") for file in (project / "alembic/versions").glob(f"*_{name}*.py")
+    ]
+    main = max(texts, key=len)
+    return operations(sorted(texts, key=len, reverse=True)), operations([main], way="down")
 
 
 @pytest.mark.slow
@@ -218,15 +221,16 @@ async def test_a_developer_gets_a_revision_that_runs(new_estate: NewEstate, proj
     estate = await new_estate()
     await _alembic(estate, project, "upgrade", "head")
     before = await estate.catalogue()
+    head = (await runner.status(estate.settings)).current or ""
     await estate.as_admin(AN_AGENT)
 
     _add_columns_and_a_table(project)
-    assert [*ADDED, "downgrade", *REMOVED] == await _generated(estate, project, "notes")
+    assert (ADDED, REMOVED) == await _generated(estate, project, "notes")
     await _alembic(estate, project, "upgrade", "head")
     await _alembic(estate, project, "check")
     after = await estate.catalogue()
     assert [HNSW] == [index for index in after["indexes"] if "hnsw" in index]
-    await _alembic(estate, project, "downgrade", "-1")
+    await _alembic(estate, project, "downgrade", head)
     assert before == await estate.catalogue()
     await _alembic(estate, project, "upgrade", "head")
     assert _unnumbered(after) == _unnumbered(await estate.catalogue())
@@ -249,11 +253,6 @@ async def test_a_developer_who_drops_a_table_can_go_back(new_estate: NewEstate, 
     assert [] == [relation for relation in (await estate.catalogue())["relations"] if "notes" in relation]
     await _alembic(estate, project, "downgrade", "-1")
     back = await estate.catalogue()
-    for catalogue in (
-        with_notes,
-        back,
-    ):  # a CHECK written as PostgreSQL prints it is printed in yet other words
-        catalogue["constraints"] = [re.sub(r"CHECK .*", "CHECK", line) for line in catalogue["constraints"]]
     assert _unnumbered(with_notes) == _unnumbered(back)
 
 
@@ -267,6 +266,7 @@ ADDED = [
     *("create_table", "create_index", "create_index"),
     *("add_column", "add_column", "create_check_constraint"),
     *("create_tenant_policy", "grant_app", "set_storage_parameters", "set_column_storage"),
+    "validate_constraint",
 ]
 REMOVED = [
     *("drop_constraint", "drop_column", "drop_column"),

@@ -1,0 +1,333 @@
+"""Comparators for what Alembic does not see, or sees by its writing: all of them ask PostgreSQL (``definitions``).
+
+``prepare`` reads both ways before the tables are compared, ``compare`` adds what is missing when they have been, and puts
+all operations into an order that works in both directions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import MigrateOperation, ops
+from alembic.util import PriorityDispatchResult
+from sqlalchemy import CheckConstraint, Column, Identity, Index, Table, text
+from sqlalchemy.schema import Computed
+from sqlalchemy.sql.elements import conv
+
+from focal_data.migration.changes import (
+    AddUniqueOp,
+    ChangeEnumOp,
+    ChangeTypeOp,
+    CreateEnumOp,
+    CreateStatisticsOp,
+    DropEnumOp,
+    DropStatisticsOp,
+    RemoveUniqueOp,
+    ReplaceColumnOp,
+    ValidateConstraintOp,
+)
+from focal_data.migration.definitions import (
+    CHECK,
+    DEFAULT,
+    EXPRESSION,
+    INDEX,
+    STATISTICS,
+    TYPE,
+    UNIQUE,
+    Definitions,
+    as_written,
+    enumerations,
+    index_name,
+    read_definitions,
+    read_existing,
+    statistics,
+)
+from focal_data.migration.operations import Implied
+from focal_data.migration.order import in_order, leaves
+from focal_data.tables.shape import name_of
+
+_NOT_VALID: Final = " NOT VALID"
+
+
+@dataclass
+class Comparison:
+    """What is known of the comparison in progress."""
+
+    definitions: Definitions
+    tables: dict[str, Table]
+    """Those of the metadata that are compared, in an order that has parents first."""
+    reflected: dict[str, Table] = field(default_factory=dict)
+    """Those of the database, as Alembic has read them."""
+
+
+_comparisons: Final[WeakKeyDictionary[AutogenContext, Comparison]] = WeakKeyDictionary()
+
+
+def prepare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
+    """Read the tables both ways, before Alembic compares them."""
+    tables = [
+        table
+        for table in context.sorted_tables
+        if table.schema is None and context.run_object_filters(table, table.name, "table", False, None)
+    ]
+    assert context.connection is not None
+    definitions = read_definitions(context.connection, tables)
+    _comparisons[context] = Comparison(definitions, {table.name: table for table in tables})
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare_type(  # noqa: PLR0917  (Alembic's signature)
+    context: AutogenContext,
+    alter: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    column: str,
+    old: Column[Any],
+    new: Column[Any],
+) -> PriorityDispatchResult:
+    """Instead of Alembic's: whether PostgreSQL prints another type, a missing dimension included."""
+    compared = _comparisons.get(context)
+    off = context.migration_context._user_compare_type is False
+    if off or compared is None or (TYPE, table, column) not in compared.definitions.wanted:
+        return PriorityDispatchResult.CONTINUE
+    alter.existing_type = old.type
+    if compared.definitions.differ(TYPE, table, column):
+        alter.modify_type = new.type
+    return PriorityDispatchResult.STOP
+
+
+def compare_default(  # noqa: PLR0917  (Alembic's signature)
+    context: AutogenContext,
+    alter: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    column: str,
+    old: Column[Any],
+    new: Column[Any],
+) -> PriorityDispatchResult:
+    """Instead of Alembic's, which asks whether two defaults have equal values: whether PostgreSQL prints another one."""
+    compared = _comparisons.get(context)
+    if compared is None or (TYPE, table, column) not in compared.definitions.wanted:
+        return PriorityDispatchResult.CONTINUE
+    numbered = any(isinstance(c.server_default, Identity) or c.identity for c in (old, new))
+    if numbered or new.table.autoincrement_column is new:
+        return PriorityDispatchResult.CONTINUE
+    if not isinstance(old.server_default, Computed):
+        alter.existing_server_default = old.server_default
+    if isinstance(new.server_default, Computed) or isinstance(old.server_default, Computed):
+        return PriorityDispatchResult.STOP
+    off = context.migration_context._user_compare_server_default is False
+    if not off and compared.definitions.differ(DEFAULT, table, column):
+        alter.modify_server_default = new.server_default
+    return PriorityDispatchResult.STOP
+
+
+def remember(
+    context: AutogenContext,
+    modify: ops.ModifyTableOps,
+    schema: str | None,
+    table: str,
+    old: Table | None,
+    new: Table | None,
+) -> PriorityDispatchResult:
+    """Keep what Alembic has read of a table."""
+    if old is not None and context in _comparisons and schema is None:
+        _comparisons[context].reflected[table] = old
+    return PriorityDispatchResult.CONTINUE
+
+
+def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
+    """Add what Alembic has missed."""
+    compared = _comparisons[context]
+    upgrade.ops = [_with_cast(op, compared) for op in leaves(upgrade) if not _decided_here(op, compared)]
+    for name in compared.reflected.keys() & compared.tables.keys():
+        upgrade.ops += _changes(name, compared, context)
+    for name, table in compared.tables.items():
+        if name not in compared.reflected:
+            upgrade.ops += [
+                CreateStatisticsOp(key, name, value).with_table() for key, value in statistics(table).items()
+            ]
+    upgrade.ops += _enumerations(compared)
+    _complete_drops(context, upgrade, compared)
+    for op in upgrade.ops:
+        if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp):
+            _reword(op, compared.definitions)
+    in_order(upgrade)
+    return PriorityDispatchResult.CONTINUE
+
+
+def _changes(name: str, compared: Comparison, context: AutogenContext) -> Iterator[MigrateOperation]:
+    found, old, new = compared.definitions, compared.reflected[name], compared.tables[name]
+    remade = found.remade(name)
+    affected = {item for (table, item), columns in found.uses.items() if table == name and columns & remade}
+    yield from _indexes(found, old, new, affected, context)
+    yield from _checks(found, new, affected, context)
+    yield from _uniques(found, name, affected)
+    for column in sorted(remade):
+        yield from _made_anew(name, old.columns[column], new.columns[column])
+    yield from _statistics(found, name, affected)
+
+
+def _made_anew(table: str, old: Column[Any], new: Column[Any]) -> Iterator[MigrateOperation]:
+    drop = ops.DropColumnOp.from_column_and_tablename(None, table, old)
+    add = ops.AddColumnOp.from_column_and_tablename(None, table, new)
+    if isinstance(old.server_default, Computed) and isinstance(new.server_default, Computed):
+        yield from (drop, add)
+    else:
+        yield ReplaceColumnOp(drop, add)
+
+
+def _decided_here(op: MigrateOperation, compared: Comparison) -> bool:
+    """Indexes and CHECKs of tables that stay are compared here; a column that is made anew is not altered."""
+    if isinstance(op, ops.AlterColumnOp):
+        return op.column_name in compared.definitions.remade(op.table_name)
+    if isinstance(op, ops.CreateIndexOp | ops.DropIndexOp | ops.CreateCheckConstraintOp):
+        return op.table_name in compared.reflected.keys() & compared.tables.keys()
+    if isinstance(op, ops.DropConstraintOp | ops.CreateUniqueConstraintOp):
+        stays = op.table_name in compared.reflected.keys() & compared.tables.keys()
+        check = isinstance(op, ops.DropConstraintOp) and op.constraint_type == "check"
+        return stays and (check or _includes(compared.definitions, op.table_name, str(op.constraint_name)))
+    return False
+
+
+def _includes(found: Definitions, table: str, name: str) -> bool:
+    """Whether a unique constraint, before or after, includes columns, which Alembic does not see and can't make."""
+    return any(" INCLUDE (" in place.get((UNIQUE, table, name), "") for place in (found.real, found.wanted))
+
+
+def _indexes(
+    found: Definitions, old: Table, new: Table, affected: set[str], context: AutogenContext
+) -> Iterator[MigrateOperation]:
+    assert context.connection is not None
+    before = {str(index.name): index for index in old.indexes}
+    after = {index_name(index, context.connection): index for index in new.indexes}
+    for name in sorted(found.of(INDEX, old.name)):
+        if name not in affected and not found.differ(INDEX, old.name, name):
+            continue
+        if name in before and _included(context, before[name], "index", reflected=True):
+            yield ops.DropIndexOp.from_index(before[name])
+        if name in after and _included(context, after[name], "index", reflected=False):
+            yield ops.CreateIndexOp.from_index(after[name])
+
+
+def _included(context: AutogenContext, item: Index, kind: Any, *, reflected: bool) -> bool:
+    return context.run_object_filters(item, item.name, kind, reflected, None)
+
+
+def _checks(
+    found: Definitions, table: Table, affected: set[str], context: AutogenContext
+) -> Iterator[MigrateOperation]:
+    for name in sorted(found.of(CHECK, table.name)):
+        key = (CHECK, table.name, name)
+        old, new = found.real.get(key), found.wanted.get(key)
+        if name not in affected and old == new:
+            continue
+        if new is not None and old == new + _NOT_VALID:
+            yield ValidateConstraintOp(table.name, name)
+            continue
+        if old is not None:
+            yield _drop_check(table.name, name, found.real[EXPRESSION, table.name, name])
+        if new is not None:
+            yield ops.CreateCheckConstraintOp(conv(name), table.name, _condition(table, name, found, context))
+
+
+def _drop_check(table: str, name: str, expression: str) -> ops.DropConstraintOp:
+    undo = ops.CreateCheckConstraintOp(conv(name), table, expression)
+    return ops.DropConstraintOp(conv(name), table, type_="check", _reverse=undo)
+
+
+def _condition(table: Table, name: str, found: Definitions, context: AutogenContext) -> str:
+    """As the metadata has it, in its own words; or else as PostgreSQL prints it."""
+    for constraint in table.constraints:
+        if isinstance(constraint, CheckConstraint) and name_of(constraint) == name:
+            return context.migration_context.impl.render_ddl_sql_expr(constraint.sqltext)
+    return found.wanted[EXPRESSION, table.name, name]
+
+
+def _uniques(found: Definitions, table: str, affected: set[str]) -> Iterator[MigrateOperation]:
+    for name in sorted(found.of(UNIQUE, table)):
+        old, new = (place.get((UNIQUE, table, name)) for place in (found.real, found.wanted))
+        if _includes(found, table, name) and (old != new or name in affected):
+            if old is not None:
+                yield RemoveUniqueOp(table, name, old)
+            if new is not None:
+                yield AddUniqueOp(table, name, new)
+
+
+def _statistics(found: Definitions, table: str, affected: set[str]) -> Iterator[MigrateOperation]:
+    for name in sorted(found.of(STATISTICS, table)):
+        if name not in affected and not found.differ(STATISTICS, table, name):
+            continue
+        if old := found.real.get((STATISTICS, table, name)):
+            yield DropStatisticsOp(name, table, old)
+        if new := found.wanted.get((STATISTICS, table, name)):
+            yield CreateStatisticsOp(name, table, new)
+
+
+def _enumerations(compared: Comparison) -> Iterator[MigrateOperation]:
+    wanted, there = enumerations(compared.tables.values()), compared.definitions.enumerations
+    for name, values in wanted.items():
+        if name not in there:
+            yield CreateEnumOp(name, values)
+        elif there[name].values != values:
+            yield ChangeEnumOp(name, values, existing=there[name].values)
+    for name in sorted(_left_over(compared) - wanted.keys()):
+        yield DropEnumOp(name, there[name].values)
+
+
+def _left_over(compared: Comparison) -> set[str]:
+    """Enumerations that only tables of ours have had."""
+    known = compared.definitions.enumerations
+    used = enumerations(compared.reflected.values())
+    return {name for name in used if name in known and known[name].users <= compared.reflected.keys()}
+
+
+def _with_cast(op: MigrateOperation, compared: Comparison) -> MigrateOperation:
+    """A change of type, with what PostgreSQL needs to be told of it."""
+    if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None:
+        return op
+    there, back = compared.definitions.types[op.table_name, op.column_name]
+    changed = ChangeTypeOp(op.table_name, op.column_name)
+    changed.__dict__.update(op.__dict__)
+    changed.kw = {**op.kw, "modify_change": there, "existing_change": back}
+    return changed
+
+
+def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: Comparison) -> None:
+    """Let a table that is dropped come back with its CHECKs as they were, and with its statistics."""
+    drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
+    if not drops:
+        return
+    assert context.connection is not None
+    there = read_existing(context.connection, [drop.table_name for drop in drops])
+    for drop in drops:
+        table = drop._reverse.columns if drop._reverse is not None else []
+        for item in table:
+            if isinstance(item, CheckConstraint):
+                key = (EXPRESSION, drop.table_name, str(item.name))
+                item.sqltext = text(_escaped(as_written(there.get(key, str(item.sqltext)))))
+    upgrade.ops += [
+        Implied(DropStatisticsOp(name, table, definition).inverse())
+        for (kind, table, name), definition in there.items()
+        if kind == STATISTICS
+    ]
+
+
+def _reword(op: ops.DropIndexOp | ops.DropConstraintOp, found: Definitions) -> None:
+    """Let what comes back be written so that PostgreSQL prints it as before."""
+    undo = op._reverse
+    if isinstance(op, ops.DropIndexOp):
+        for kw in (op.kw, undo.kw if isinstance(undo, ops.CreateIndexOp) else {}):
+            if (where := kw.get("postgresql_where")) is not None:
+                kw["postgresql_where"] = text(_escaped(as_written(str(where))))
+    elif isinstance(undo, ops.CreateCheckConstraintOp):
+        undo.condition = as_written(str(undo.condition))
+
+
+def _escaped(expression: str) -> str:
+    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", expression)

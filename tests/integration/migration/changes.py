@@ -1,0 +1,492 @@
+"""Kinds of change to tables: what they were, what they become, and the operations that should be written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pgvector.sqlalchemy import HALFVEC, VECTOR
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    Computed,
+    DateTime,
+    Enum,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSONB, TSVECTOR
+
+from focal_data.tables import metadata as ours
+
+Declare = Callable[[MetaData], object]
+
+
+@dataclass(frozen=True)
+class Change:
+    """``row`` is what a row of notes has besides, as SQL."""
+
+    before: Declare
+    after: Declare
+    operations: list[str]
+    row: dict[str, str] = field(default_factory=dict)
+
+
+def new_metadata() -> MetaData:
+    return MetaData(naming_convention=ours.naming_convention)
+
+
+def notes(
+    *make: Callable[[], Any],
+    title: Callable[[], Column[Any]] | None = None,
+    stars: Callable[[], Column[Any]] | None = None,
+    without: tuple[str, ...] = (),
+    **options: Any,
+) -> Declare:
+    """Declares authors and their notes; ``make`` gives further columns, constraints and indexes, new ones each time."""
+
+    def declare(metadata: MetaData) -> None:
+        Table("authors", metadata, *_key(), Column("name", Text, nullable=False))
+        columns = [
+            Column("author_id", Uuid),
+            title() if title else Column("title", String(50), nullable=False),
+            stars() if stars else Column("stars", Integer),
+            Column("body", Text),
+        ]
+        kept = [column for column in columns if column.name not in without]
+        Table("notes", metadata, *_key(), *kept, *(item() for item in make), **options)
+
+    return declare
+
+
+def also(declare: Declare, name: str, *make: Callable[[], Any], **options: Any) -> Declare:
+    """Declares another table besides."""
+
+    def both(metadata: MetaData) -> None:
+        declare(metadata)
+        Table(name, metadata, *_key(), *(item() for item in make), **options)
+
+    return both
+
+
+def _key() -> list[Column[Any]]:
+    return [Column("tenant_id", Uuid, primary_key=True), Column("id", Uuid, primary_key=True)]
+
+
+def column(*arguments: Any, **options: Any) -> Callable[[], Column[Any]]:
+    return lambda: Column(*arguments, **options)
+
+
+def ix(name: str, *columns: str, **options: Any) -> Callable[[], Index]:
+    return lambda: Index(name, *(text(c) if "(" in c or " " in c else c for c in columns), **options)
+
+
+def ck(expression: str, name: str) -> Callable[[], CheckConstraint]:
+    return lambda: CheckConstraint(expression, name=name)
+
+
+def uq(*columns: str, **options: Any) -> Callable[[], UniqueConstraint]:
+    return lambda: UniqueConstraint(*columns, **options)
+
+
+def fk(**options: Any) -> Callable[[], ForeignKeyConstraint]:
+    return lambda: ForeignKeyConstraint(
+        ["tenant_id", "author_id"], ["authors.tenant_id", "authors.id"], **options
+    )
+
+
+def mood(*values: str, native: bool = False) -> Callable[[], Column[Any]]:
+    if native:
+        return lambda: Column("mood", ENUM(*values, name="mood"))
+    return lambda: Column(
+        "mood", Enum(*values, native_enum=False, length=32, create_constraint=True, name="mood")
+    )
+
+
+def hnsw(ops: str = "vector_cosine_ops", using: str = "hnsw", **parameters: int) -> Callable[[], Index]:
+    return ix(
+        "ix_notes_v",
+        "v",
+        postgresql_using=using,
+        postgresql_with=parameters,
+        postgresql_ops={"v": ops},
+    )
+
+
+def words(language: str = "english") -> Callable[[], Column[Any]]:
+    return column(
+        "words", TSVECTOR, Computed(f"to_tsvector('{language}', coalesce(title, ''))", persisted=True)
+    )
+
+
+v3, v, h3 = column("v", VECTOR(3)), column("v", VECTOR), column("v", HALFVEC(3))
+by_words = ix("ix_notes_words", "words", postgresql_using="gin")
+REBUILT = ["drop_index", "create_index"]
+NEW_INDEX = ["drop_index", "create_index"]  # what a failed build has left goes first
+RECHECKED = ["drop_constraint", "create_check_constraint", "validate_constraint"]
+
+CHANGES: dict[str, Change] = {
+    # tables
+    "table added": Change(
+        notes(),
+        also(notes(), "tags", column("tag", Text)),
+        ["create_table", "create_tenant_policy", "grant_app"],
+    ),
+    "table dropped": Change(
+        also(
+            notes(),
+            "tags",
+            column("tag", String(9)),
+            ix("ix_tags_tag", "tenant_id", "tag"),
+            ck("tag IN ('a', 'b')", "known"),
+            mood("x", "y", native=True),
+            info={
+                "statistics": {"st_tags": "(ndistinct) ON tag, mood"},
+                "storage_parameters": {"fillfactor": 70},
+            },
+        ),
+        notes(),
+        ["drop_index", "drop_table", "drop_enum"],
+    ),
+    "parent and child added": Change(
+        notes(),
+        also(
+            also(notes(), "parents"),
+            "children",
+            column("parent_id", Uuid),
+            lambda: ForeignKeyConstraint(
+                ["tenant_id", "parent_id"], ["parents.tenant_id", "parents.id"], ondelete="CASCADE"
+            ),
+        ),
+        ["create_table", "create_table", *["create_tenant_policy", "grant_app"] * 2],
+    ),
+    "parent and child dropped": Change(
+        also(
+            also(notes(), "parents"),
+            "children",
+            column("parent_id", Uuid),
+            lambda: ForeignKeyConstraint(["tenant_id", "parent_id"], ["parents.tenant_id", "parents.id"]),
+        ),
+        notes(),
+        ["drop_table", "drop_table"],
+    ),
+    "comment on a table": Change(notes(), notes(comment="what 's written"), ["create_table_comment"]),
+    # columns
+    "column added": Change(notes(), notes(column("link", Text)), ["add_column"]),
+    "column dropped": Change(notes(column("link", Text)), notes(), ["drop_column"], {"link": "'x'"}),
+    "column that is not null added": Change(
+        notes(), notes(column("link", Text, nullable=False)), ["add_column", "alter_column"]
+    ),
+    "column with a default added": Change(
+        notes(), notes(column("link", Text, nullable=False, server_default="it's")), ["add_column"]
+    ),
+    "column with Python's default added": Change(
+        notes(), notes(column("rank", Integer, nullable=False, default=7)), ["add_column", "alter_column"]
+    ),
+    "column that was not null dropped": Change(
+        notes(column("flag", Boolean, nullable=False)), notes(), ["drop_column"], {"flag": "true"}
+    ),
+    "vector that is not null added": Change(
+        notes(), notes(column("v", HALFVEC(3), nullable=False)), ["add_column", "alter_column"]
+    ),
+    "not null": Change(
+        notes(stars=column("stars", Integer)),
+        notes(stars=column("stars", Integer, nullable=False)),
+        ["set_not_null"],
+    ),
+    "null": Change(notes(), notes(title=column("title", String(50))), ["alter_column"]),
+    "comment on a column": Change(notes(), notes(column("link", Text, comment="where")), ["add_column"]),
+    "comment changed": Change(
+        notes(column("link", Text, comment="a")), notes(column("link", Text, comment="b")), ["alter_column"]
+    ),
+    # types
+    "longer text": Change(
+        notes(), notes(title=column("title", String(80), nullable=False)), ["alter_column"]
+    ),
+    "text without a limit": Change(
+        notes(), notes(title=column("title", Text, nullable=False)), ["alter_column"]
+    ),
+    "larger number": Change(
+        notes(stars=column("stars", SmallInteger)), notes(stars=column("stars", Integer)), ["alter_column"]
+    ),
+    "text to number": Change(
+        notes(column("n", Text)), notes(column("n", Integer)), ["alter_column"], {"n": "'12'"}
+    ),
+    "text to JSON": Change(
+        notes(column("n", Text)), notes(column("n", JSONB)), ["alter_column"], {"n": "'{}'"}
+    ),
+    "precision": Change(
+        notes(column("n", Numeric(8, 2))), notes(column("n", Numeric(10, 3))), ["alter_column"], {"n": "1.25"}
+    ),
+    "array's element": Change(
+        notes(column("n", ARRAY(Integer))), notes(column("n", ARRAY(Text))), ["alter_column"], {"n": "'{1}'"}
+    ),
+    "time zone": Change(
+        notes(column("n", DateTime)),
+        notes(column("n", DateTime(timezone=True))),
+        ["alter_column"],
+        {"n": "now()"},
+    ),
+    "type under a CHECK": Change(
+        notes(ck("title <> ''", "titled")),
+        notes(ck("title <> ''", "titled"), title=column("title", Text, nullable=False)),
+        ["alter_column"],
+    ),
+    "type under an index": Change(
+        notes(ix("ix_notes_title", "tenant_id", "title")),
+        notes(ix("ix_notes_title", "tenant_id", "title"), title=column("title", Text, nullable=False)),
+        ["alter_column"],
+    ),
+    # vectors
+    "vector's dimension removed": Change(notes(v3), notes(v), ["alter_column"], {"v": "'[1,2,3]'"}),
+    "vector's dimension given": Change(notes(v), notes(v3), ["alter_column"], {"v": "'[1,2,3]'"}),
+    "vector to half": Change(notes(v3), notes(h3), ["alter_column"], {"v": "'[1,2,3]'"}),
+    "vector to half under an index": Change(
+        notes(v3, hnsw()),
+        notes(h3, hnsw("halfvec_cosine_ops")),
+        ["drop_index", "alter_column", *NEW_INDEX],
+        {"v": "'[1,2,3]'"},
+    ),
+    # defaults
+    "default given": Change(
+        notes(), notes(stars=column("stars", Integer, server_default="0")), ["alter_column"]
+    ),
+    "default taken": Change(
+        notes(stars=column("stars", Integer, server_default="0")), notes(), ["alter_column"]
+    ),
+    "default with a quote": Change(
+        notes(column("n", Text, server_default="it's")),
+        notes(column("n", Text, server_default=text("'it''s not'"))),
+        ["alter_column"],
+    ),
+    "default that is a function": Change(
+        notes(column("n", Uuid, server_default=text("gen_random_uuid()"))),
+        notes(column("n", Uuid)),
+        ["alter_column"],
+    ),
+    # indexes
+    "index added": Change(notes(), notes(ix("ix_notes_stars", "tenant_id", "stars")), NEW_INDEX),
+    "index dropped": Change(notes(ix("ix_notes_stars", "tenant_id", "stars")), notes(), ["drop_index"]),
+    "index columns": Change(
+        notes(ix("ix_notes_a", "tenant_id", "stars")), notes(ix("ix_notes_a", "tenant_id", "title")), REBUILT
+    ),
+    "index unique": Change(
+        notes(ix("uq_notes_a", "tenant_id", "stars")),
+        notes(ix("uq_notes_a", "tenant_id", "stars", unique=True)),
+        REBUILT,
+    ),
+    "index order": Change(
+        notes(lambda: Index("ix_notes_a", "tenant_id", "stars")),
+        notes(lambda: Index("ix_notes_a", "tenant_id", text("stars DESC"))),
+        REBUILT,
+    ),
+    "index expression": Change(
+        notes(lambda: Index("ix_notes_a", "tenant_id", text("lower(title)"))),
+        notes(lambda: Index("ix_notes_a", "tenant_id", text("upper(title)"))),
+        REBUILT,
+    ),
+    "index condition added": Change(
+        notes(ix("ix_notes_a", "tenant_id", "stars")),
+        notes(ix("ix_notes_a", "tenant_id", "stars", postgresql_where=text("stars IS NOT NULL"))),
+        REBUILT,
+    ),
+    "index condition changed": Change(
+        notes(ix("ix_notes_a", "tenant_id", postgresql_where=text("title IN ('a', 'b')"))),
+        notes(ix("ix_notes_a", "tenant_id", postgresql_where=text("title IN ('a', 'c')"))),
+        REBUILT,
+    ),
+    "index include": Change(
+        notes(ix("ix_notes_a", "tenant_id", "stars")),
+        notes(ix("ix_notes_a", "tenant_id", "stars", postgresql_include=["title"])),
+        REBUILT,
+    ),
+    "index nulls not distinct": Change(
+        notes(ix("uq_notes_a", "tenant_id", "stars", unique=True)),
+        notes(ix("uq_notes_a", "tenant_id", "stars", unique=True, postgresql_nulls_not_distinct=True)),
+        REBUILT,
+    ),
+    "index method": Change(
+        notes(ix("ix_notes_a", "stars")), notes(ix("ix_notes_a", "stars", postgresql_using="hash")), REBUILT
+    ),
+    "index operator class": Change(
+        notes(ix("ix_notes_a", "title")),
+        notes(ix("ix_notes_a", "title", postgresql_ops={"title": "varchar_pattern_ops"})),
+        REBUILT,
+    ),
+    "index fill factor": Change(
+        notes(ix("ix_notes_a", "title")),
+        notes(ix("ix_notes_a", "title", postgresql_with={"fillfactor": 50})),
+        REBUILT,
+    ),
+    "HNSW added": Change(notes(v3), notes(v3, hnsw(m=8)), NEW_INDEX, {"v": "'[1,2,3]'"}),
+    "HNSW options": Change(
+        notes(v3, hnsw(m=8)), notes(v3, hnsw(m=12, ef_construction=40)), REBUILT, {"v": "'[1,2,3]'"}
+    ),
+    "HNSW operator class": Change(
+        notes(v3, hnsw()), notes(v3, hnsw("vector_l2_ops")), REBUILT, {"v": "'[1,2,3]'"}
+    ),
+    "HNSW to IVFFlat": Change(
+        notes(v3, hnsw()), notes(v3, hnsw(using="ivfflat", lists=2)), REBUILT, {"v": "'[1,2,3]'"}
+    ),
+    "IVFFlat options": Change(
+        notes(v3, hnsw(using="ivfflat", lists=2)),
+        notes(v3, hnsw(using="ivfflat", lists=3)),
+        REBUILT,
+        {"v": "'[1,2,3]'"},
+    ),
+    "index on a column that goes": Change(
+        notes(column("n", Integer), ix("ix_notes_n", "tenant_id", "n")),
+        notes(),
+        ["drop_index", "drop_column"],
+    ),
+    "index on a column that comes": Change(
+        notes(), notes(column("n", Integer), ix("ix_notes_n", "tenant_id", "n")), ["add_column", *NEW_INDEX]
+    ),
+    # CHECKs and enumerations
+    "CHECK added": Change(
+        notes(), notes(ck("stars >= 0", "starred")), ["create_check_constraint", "validate_constraint"]
+    ),
+    "CHECK dropped": Change(notes(ck("stars >= 0", "starred")), notes(), ["drop_constraint"]),
+    "CHECK changed": Change(
+        notes(ck("stars >= 0", "starred")), notes(ck("stars >= 1", "starred")), RECHECKED
+    ),
+    "CHECK with a list changed": Change(
+        notes(ck("title IN ('a', 'b', 'first')", "one_of")),
+        notes(ck("title NOT IN ('b', 'c')", "one_of")),
+        RECHECKED,
+    ),
+    "enumeration's value added": Change(
+        notes(mood("a", "b")), notes(mood("a", "b", "c")), RECHECKED, {"mood": "'a'"}
+    ),
+    "enumeration's value taken": Change(notes(mood("a", "b")), notes(mood("a")), RECHECKED, {"mood": "'a'"}),
+    "enumeration added": Change(
+        notes(), notes(mood("a", "b")), ["add_column", "create_check_constraint", "validate_constraint"]
+    ),
+    "native enumeration added": Change(
+        notes(), notes(mood("a", "b", native=True)), ["create_enum", "add_column"]
+    ),
+    "native enumeration dropped": Change(
+        notes(mood("a", "b", native=True)), notes(), ["drop_column", "drop_enum"], {"mood": "'a'"}
+    ),
+    "native enumeration's value added": Change(
+        notes(mood("a", "c", native=True)),
+        notes(mood("a", "b", "c", "d", native=True)),
+        ["change_enum"],
+        {"mood": "'a'"},
+    ),
+    "native enumeration's value taken": Change(
+        notes(mood("a", "b", native=True)), notes(mood("a", native=True)), ["change_enum"], {"mood": "'a'"}
+    ),
+    "native enumeration's value added and used": Change(
+        notes(mood("a", native=True)),
+        notes(lambda: Column("mood", ENUM("a", "b", name="mood"), server_default="b")),
+        ["change_enum", "alter_column"],
+        {"mood": "'a'"},
+    ),
+    "text to a native enumeration": Change(
+        notes(column("mood", Text)),
+        notes(mood("a", "b", native=True)),
+        ["create_enum", "alter_column"],
+        {"mood": "'a'"},
+    ),
+    # other constraints
+    "unique added": Change(notes(), notes(uq("tenant_id", "title")), ["create_unique_constraint"]),
+    "unique dropped": Change(notes(uq("tenant_id", "title")), notes(), ["drop_constraint"]),
+    "unique includes": Change(
+        notes(uq("tenant_id", "title", name="uq_notes_title")),
+        notes(uq("tenant_id", "title", name="uq_notes_title", postgresql_include=["stars"])),
+        ["remove_unique", "add_unique"],
+    ),
+    "foreign key added": Change(
+        notes(), notes(fk(ondelete="CASCADE")), ["create_foreign_key", "validate_constraint"]
+    ),
+    "foreign key's action": Change(
+        notes(fk(ondelete="CASCADE")),
+        notes(fk(ondelete="RESTRICT")),
+        ["drop_constraint", "create_foreign_key", "validate_constraint"],
+    ),
+    "foreign key dropped": Change(notes(fk()), notes(), ["drop_constraint"]),
+    # what is computed
+    "computed column added": Change(notes(), notes(words()), ["add_column"]),
+    "computed expression": Change(notes(words()), notes(words("simple")), ["drop_column", "add_column"]),
+    "computed expression under an index": Change(
+        notes(words(), by_words),
+        notes(words("simple"), by_words),
+        ["drop_index", "drop_column", "add_column", *NEW_INDEX],
+    ),
+    "computed to plain": Change(
+        notes(words()), notes(column("words", TSVECTOR)), ["drop_column", "add_column"]
+    ),
+    "computed and its column dropped": Change(
+        notes(column("n", Integer), column("m", Integer, Computed("n + 1", persisted=True))),
+        notes(),
+        ["drop_column", "drop_column"],
+    ),
+    # storage and statistics
+    "statistics added": Change(
+        notes(),
+        notes(info={"statistics": {"st_notes": "(ndistinct, dependencies) ON title, stars"}}),
+        ["create_statistics"],
+    ),
+    "statistics changed": Change(
+        notes(info={"statistics": {"st_notes": "(ndistinct) ON title, stars"}}),
+        notes(info={"statistics": {"st_notes": "(mcv) ON title, stars, lower(body)"}}),
+        ["drop_statistics", "create_statistics"],
+    ),
+    "statistics dropped": Change(
+        notes(info={"statistics": {"st_notes": "(ndistinct) ON title, stars"}}), notes(), ["drop_statistics"]
+    ),
+    "column storage": Change(
+        notes(column("n", Text)),
+        notes(column("n", Text, info={"storage": "EXTERNAL"})),
+        ["set_column_storage"],
+    ),
+    "storage parameters": Change(
+        notes(info={"storage_parameters": {"fillfactor": 70, "autovacuum_enabled": "false"}}),
+        notes(info={"storage_parameters": {"fillfactor": 80}}),
+        ["set_storage_parameters"],
+    ),
+    # access
+    "grants": Change(
+        notes(), notes(info={"grants": ("SELECT", "INSERT", "TRUNCATE")}), ["grant_app", "revoke_app"]
+    ),
+    "many at once": Change(
+        notes(column("n", Text), mood("a"), ck("stars >= 0", "starred"), words(), by_words),
+        notes(
+            column("m", Integer, nullable=False),
+            mood("a", "b"),
+            fk(ondelete="CASCADE"),
+            words("simple"),
+            by_words,
+            title=column("title", String(99)),
+            stars=column("stars", Integer, nullable=False, server_default=func.abs(-1)),
+        ),
+        [
+            *(
+                "drop_index",
+                "drop_constraint",
+                "drop_constraint",
+                "add_column",
+                "alter_column",
+                "drop_column",
+            ),
+            *("alter_column", "alter_column", "add_column", "create_check_constraint", "create_foreign_key"),
+            *("drop_column",),
+            *("set_not_null", *NEW_INDEX, "validate_constraint", "validate_constraint"),
+        ],
+        {"mood": "'a'"},
+    ),
+}
