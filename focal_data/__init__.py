@@ -15,6 +15,7 @@ __all__ = [
     "AllOf",
     "AnchorMigrationPolicy",
     "AnchorTransformation",
+    "AnthropicProvider",
     "AnyOf",
     "AuditEvent",
     "AuditKeys",
@@ -22,6 +23,8 @@ __all__ = [
     "AuditStore",
     "AuthenticationError",
     "Between",
+    "CachedEmbeddingProvider",
+    "CallPolicy",
     "ChainHead",
     "Channel",
     "ChannelIdentity",
@@ -52,18 +55,26 @@ __all__ = [
     "Equals",
     "ErasureReceipt",
     "ExtractedRequirement",
+    "FakeEmbeddingProvider",
+    "FakeLLMProvider",
     "FieldSource",
+    "FinishReason",
     "FocalDataError",
     "GroupDeletion",
     "IdeationSession",
     "InUseError",
     "InvalidDataError",
     "IsNull",
+    "LLMProvider",
+    "LLMResponse",
+    "LLMStream",
     "Language",
     "LocalEmbeddingProvider",
     "MaturityCategory",
     "MaturityState",
+    "MemoryCache",
     "MemoryStore",
+    "Message",
     "MessageRole",
     "MigrationPlan",
     "MigrationPlanStatus",
@@ -75,6 +86,8 @@ __all__ = [
     "Not",
     "NotFoundError",
     "OneOf",
+    "OpenAIEmbeddingProvider",
+    "OpenAIProvider",
     "Operator",
     "Outcome",
     "PRDDraft",
@@ -129,6 +142,7 @@ __all__ = [
     "Traversal",
     "TurnRecord",
     "UnitOfWork",
+    "Usage",
     "UsageError",
     "UserStory",
     "ValueObject",
@@ -147,6 +161,7 @@ _MODULES: Final = {
     "AllOf": "focal_data.domain.conditions",
     "AnchorMigrationPolicy": "focal_data.domain.config",
     "AnchorTransformation": "focal_data.domain.config",
+    "AnthropicProvider": "focal_data.providers.llm.anthropic",
     "AnyOf": "focal_data.domain.conditions",
     "AuditEvent": "focal_data.domain.audit",
     "AuditKeys": "focal_data.domain.chain",
@@ -154,6 +169,8 @@ _MODULES: Final = {
     "AuditStore": "focal_data.stores.audit",
     "AuthenticationError": "focal_data.errors",
     "Between": "focal_data.domain.conditions",
+    "CachedEmbeddingProvider": "focal_data.providers.embedding.cached",
+    "CallPolicy": "focal_data.providers.retrying",
     "ChainHead": "focal_data.domain.chain",
     "Channel": "focal_data.domain.profile",
     "ChannelIdentity": "focal_data.domain.profile",
@@ -184,18 +201,26 @@ _MODULES: Final = {
     "Equals": "focal_data.domain.conditions",
     "ErasureReceipt": "focal_data.operations.ground",
     "ExtractedRequirement": "focal_data.domain.ideation",
+    "FakeEmbeddingProvider": "focal_data.providers.embedding.fake",
+    "FakeLLMProvider": "focal_data.providers.llm.fake",
     "FieldSource": "focal_data.domain.profile",
+    "FinishReason": "focal_data.providers.llm.exchange",
     "FocalDataError": "focal_data.errors",
     "GroupDeletion": "focal_data.domain.memory",
     "IdeationSession": "focal_data.domain.ideation",
     "InUseError": "focal_data.errors",
     "InvalidDataError": "focal_data.errors",
     "IsNull": "focal_data.domain.conditions",
+    "LLMProvider": "focal_data.providers.llm.base",
+    "LLMResponse": "focal_data.providers.llm.exchange",
+    "LLMStream": "focal_data.providers.llm.stream",
     "Language": "focal_data.domain.memory",
     "LocalEmbeddingProvider": "focal_data.providers.embedding.local",
     "MaturityCategory": "focal_data.domain.ideation",
     "MaturityState": "focal_data.domain.ideation",
+    "MemoryCache": "focal_data.providers.embedding.cached",
     "MemoryStore": "focal_data.stores.memory",
+    "Message": "focal_data.providers.llm.exchange",
     "MessageRole": "focal_data.domain.ideation",
     "MigrationPlan": "focal_data.domain.config",
     "MigrationPlanStatus": "focal_data.domain.config",
@@ -207,6 +232,8 @@ _MODULES: Final = {
     "Not": "focal_data.domain.conditions",
     "NotFoundError": "focal_data.errors",
     "OneOf": "focal_data.domain.conditions",
+    "OpenAIEmbeddingProvider": "focal_data.providers.embedding.openai",
+    "OpenAIProvider": "focal_data.providers.llm.openai",
     "Operator": "focal_data.operations.operator",
     "Outcome": "focal_data.errors",
     "PRDDraft": "focal_data.domain.ideation",
@@ -261,6 +288,7 @@ _MODULES: Final = {
     "Traversal": "focal_data.domain.memory",
     "TurnRecord": "focal_data.domain.audit",
     "UnitOfWork": "focal_data.unit_of_work",
+    "Usage": "focal_data.providers.llm.exchange",
     "UsageError": "focal_data.errors",
     "UserStory": "focal_data.domain.ideation",
     "ValueObject": "focal_data.domain.base",
@@ -391,7 +419,17 @@ if TYPE_CHECKING:
     from focal_data.operations.ground import ErasureReceipt
     from focal_data.operations.operator import Operator
     from focal_data.providers.embedding.base import EmbeddingProvider
+    from focal_data.providers.embedding.cached import CachedEmbeddingProvider, MemoryCache
+    from focal_data.providers.embedding.fake import FakeEmbeddingProvider
     from focal_data.providers.embedding.local import LocalEmbeddingProvider
+    from focal_data.providers.embedding.openai import OpenAIEmbeddingProvider
+    from focal_data.providers.llm.anthropic import AnthropicProvider
+    from focal_data.providers.llm.base import LLMProvider
+    from focal_data.providers.llm.exchange import FinishReason, LLMResponse, Message, Usage
+    from focal_data.providers.llm.fake import FakeLLMProvider
+    from focal_data.providers.llm.openai import OpenAIProvider
+    from focal_data.providers.llm.stream import LLMStream
+    from focal_data.providers.retrying import CallPolicy
     from focal_data.repositories.base import TenantRepository
     from focal_data.settings import Settings
     from focal_data.stores.audit import AuditStore

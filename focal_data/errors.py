@@ -20,7 +20,7 @@
         AuthenticationError             401, 403
         RateLimitError(retry_after)     429
         ModelError                      404, or the model is unavailable
-        ContentFilterError              refusal or filter
+        ContentFilterError(category)    refusal or filter
         StructuredOutputError(raw_text) the reply does not fit the schema
         ProviderConnectionError         network, time-out, 5xx after the retries
 
@@ -171,7 +171,13 @@ class SchemaError(StoreError):
 
 
 class ProviderError(FocalDataError):
-    """A model provider could not answer."""
+    """A model provider could not answer.
+
+    ``request_id`` is the provider's own, or, where no reply came, the one that we sent (``X-Client-Request-Id``).
+    """
+
+    status: int | None = None
+    """The HTTP status of the reply, where one came."""
 
     def __init__(self, message: str, *, request_id: str | None = None) -> None:
         super().__init__(message)
@@ -197,7 +203,11 @@ class ModelError(ProviderError):
 
 
 class ContentFilterError(ProviderError):
-    """The model refused, or a filter stopped it."""
+    """The model refused, or a filter stopped it; ``category`` is the provider's own word for why, where it says one."""
+
+    def __init__(self, message: str, *, category: str | None = None, request_id: str | None = None) -> None:
+        super().__init__(message, request_id=request_id)
+        self.category = category
 
 
 class StructuredOutputError(ProviderError):

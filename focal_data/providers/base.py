@@ -6,7 +6,8 @@ import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from types import TracebackType
+from typing import ParamSpec, Self, TypeVar
 
 from focal_data.telemetry import refuse_in_transaction
 
@@ -22,12 +23,24 @@ class Provider:
     def __init_subclass__(cls, **options: object) -> None:
         super().__init_subclass__(**options)
         for name, member in list(vars(cls).items()):
-            if name.startswith("_"):
+            if name.startswith("_") or name == "aclose":  # which waits for no model
                 continue
             if inspect.iscoroutinefunction(member):
                 setattr(cls, name, _guarded(member))
             elif inspect.isasyncgenfunction(member):
                 setattr(cls, name, _guarded_stream(member))
+
+    async def aclose(self) -> None:
+        """Close the connections that it opened itself; a client that was passed in stays open."""
+        return
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
 
 def _guarded(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

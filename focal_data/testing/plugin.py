@@ -10,6 +10,7 @@
 | ``focal_fresh_database`` | a test   | settings for a database at head of the test's own, a copy of a template         |
 | ``focal_redis``          | a test   | the run's database of Redis, emptied before and after                          |
 | ``focal_in_memory``      | a test   | a ``DataLayer`` without a server                                               |
+| ``focal_provider_server``| a test   | a server that speaks the APIs of Anthropic and OpenAI as the test tells it to   |
 
 The run's are made once for each worker of pytest-xdist. Most are asynchronous: ``asyncio_mode = "auto"``, and both of
 ``asyncio_default_fixture_loop_scope`` and ``asyncio_default_test_loop_scope`` set to ``session``.
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from focal_data.data_layer import DataLayer, InMemoryDataLayer, PostgresDataLayer, Tenant
     from focal_data.settings import Settings
     from focal_data.testing.engines import Engines
+    from focal_data.testing.provider_server import ProviderServer
 
 _CHANCE: Final = "focal_data.testing.factories.chance"
 
@@ -157,3 +159,12 @@ def focal_in_memory() -> InMemoryDataLayer:
     from focal_data.data_layer import DataLayer
 
     return DataLayer.in_memory()
+
+
+@pytest.fixture
+async def focal_provider_server() -> AsyncIterator[ProviderServer]:
+    """A server on 127.0.0.1 that speaks the APIs of Anthropic and OpenAI; its key is ``test-key``."""
+    from focal_data.testing.provider_server import ProviderServer
+
+    async with ProviderServer() as server:
+        yield server
