@@ -1,19 +1,31 @@
-"""``focal-data db``: the schema, brought to where it should be, and told where it is."""
+"""``focal-data db``: the schema, brought to where it should be, and told where it is.
+
+Exit codes: 0, done; 1, a revision failed, no connection, no right, or ``check`` found something; 2, wrong input or setting.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
+from focal_data.errors import UsageError
 from focal_data.migration import runner
-from focal_data.migration.runner import Status
+from focal_data.migration.runner import Effect, Status
 from focal_data.settings import Settings
 
-db = typer.Typer(name="db", help="Migrate the database, as the owner of the tables.", no_args_is_help=True)
+EPILOG: Final = (
+    "Exit codes: 0, done; 1, a revision failed, there is no connection or no right, or `check` found something;"
+    " 2, wrong input or a wrong setting."
+)
+
+db = typer.Typer(
+    name="db", help="Migrate the database, as the owner of the tables.", no_args_is_help=True, epilog=EPILOG
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -36,18 +48,96 @@ def downgrade(
 
 
 @db.command()
-def status(as_json: Json = False) -> None:
-    """Tell where the database is, and what is pending."""
-    _tell(asyncio.run(runner.status(Settings.load())), as_json)
+def current(as_json: Json = False) -> None:
+    """Tell the revision that the database is at."""
+    found = asyncio.run(runner.status(Settings.load()))
+    typer.echo(json.dumps({"current": found.current}) if as_json else found.current or "no revision")
 
 
 @db.command()
-def check() -> None:
+def status(as_json: Json = False) -> None:
+    """Tell where the database is, what is pending, and what an upgrade would lock or write anew."""
+    found, effects = asyncio.run(_status(Settings.load()))
+    if as_json:
+        typer.echo(json.dumps(asdict(found) | {"effects": [asdict(effect) for effect in effects]}))
+        return
+    _tell(found, as_json)
+    for effect in effects:
+        typer.echo(_said(effect))
+
+
+async def _status(settings: Settings) -> tuple[Status, list[Effect]]:
+    return await runner.status(settings), await runner.effects(settings)
+
+
+def _said(effect: Effect) -> str:
+    rewrites = ", writes every row anew" if effect.rewrites else ""
+    warning = f" ({effect.warning})" if effect.warning else ""
+    return f"{effect.revision}: {effect.table or 'statement'}: {effect.lock or 'no lock'}{rewrites}{warning}"
+
+
+@db.command()
+def history(as_json: Json = False) -> None:
+    """Tell every revision that this version knows, the newest first."""
+    from focal_data.migration.commands import history as known
+
+    if as_json:
+        typer.echo(json.dumps({"revisions": [asdict(one) for one in known()]}))
+        return
+    for one in known():
+        typer.echo(f"{one.revision}: {one.title} (after {', '.join(one.after) or 'nothing'})")
+
+
+@db.command()
+def check(as_json: Json = False) -> None:
     """Tell what autogenerate would write: nothing, and exit code 0, when the database is like the tables."""
     differences = asyncio.run(runner.check(Settings.load()))
-    for difference in differences:
-        typer.echo(difference)
+    if as_json:
+        typer.echo(json.dumps({"differences": differences}))
+    else:
+        for difference in differences:
+            typer.echo(difference)
     raise typer.Exit(1 if differences else 0)
+
+
+@db.command()
+def revision(
+    message: Annotated[str, typer.Option("--message", "-m", help="What it changes, in a few words.")],
+    as_json: Json = False,
+) -> None:
+    """Write revisions of what the tables have become, into the project whose alembic.ini lies here."""
+    from alembic import command
+    from alembic.config import Config
+
+    if not Path("alembic.ini").is_file():
+        raise UsageError(
+            "there is no alembic.ini here: a revision is made in the folder of the project it belongs to"
+        )
+    config = Config("alembic.ini", stdout=typer.get_text_stream("stderr"))
+    made = command.revision(config, message=message, autogenerate=True)
+    paths = [
+        str(script.path) for script in (made if isinstance(made, list) else [made]) if script is not None
+    ]
+    typer.echo(json.dumps({"files": paths}) if as_json else "\n".join(paths))
+
+
+@db.command()
+def sql(
+    revisions: Annotated[str, typer.Argument(help="Where to go, or from:to.")] = "head",
+    down: Annotated[bool, typer.Option("--down", help="The way back, from:to.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the statements of an upgrade; no database is asked."""
+    script = runner.sql(Settings.load(), revisions, down=down)
+    typer.echo(json.dumps({"sql": script}) if as_json else script)
+
+
+@db.command()
+def stamp(
+    revision: Annotated[str, typer.Argument(help="Where the database is said to be.")], as_json: Json = False
+) -> None:
+    """Say that the database is at a revision, and change nothing else."""
+    _tell(asyncio.run(runner.stamp(Settings.load(), revision)), as_json)
 
 
 def _tell(found: Status, as_json: bool) -> None:
@@ -55,5 +145,5 @@ def _tell(found: Status, as_json: bool) -> None:
         typer.echo(json.dumps(asdict(found)))
         return
     typer.echo(f"at {found.current or 'no revision'}, head is {found.head}")
-    for revision in found.pending:
-        typer.echo(f"pending: {revision}")
+    for pending in found.pending:
+        typer.echo(f"pending: {pending}")

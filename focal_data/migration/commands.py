@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Final
 
+from alembic import command
 from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.config import Config
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
@@ -31,18 +34,62 @@ _alembic: Final = threading.Lock()
 """Alembic keeps the command in progress in its modules: of two at once, one would write to the other's database."""
 
 
-async def run(place: Place, command: Callable[[Config, str], None], revision: str) -> None:
-    """``command`` of Alembic, which moves the database to ``revision``. Whoever calls it holds the lock."""
+async def run(place: Place, called: Callable[[Config, str], None], revision: str) -> None:
+    """``called``, a command of Alembic's, which moves the database to ``revision``. Whoever calls it holds the lock."""
 
     def work(connection: Connection) -> None:
-        config = Config(stdout=io.StringIO())
-        config.set_main_option("script_location", str(scripts_path()).replace("%", "%%"))
-        config.attributes.update(connection=connection, services=place.services)
-        command(config, revision)
+        config = _config(place.services)
+        config.attributes["connection"] = connection
+        called(config, revision)
 
     with _explained():
         async with _alone(), alchemy_connected(place.url) as connection:
             await connection.run_sync(work)
+
+
+def script(services: Services, way: str, revisions: str) -> str:
+    """The SQL of ``way``, ``upgrade`` or ``downgrade``, through ``revisions``, as ``from:to`` or ``to``; no database is asked.
+
+    Raises ``SchemaError`` for a revision that is unknown here.
+    """
+    text = io.StringIO()
+    config = _config(services)
+    config.output_buffer = text
+    with _explained():
+        while not _alembic.acquire(timeout=0.1):
+            pass
+        try:
+            getattr(command, way)(config, revisions, sql=True)
+        finally:
+            _alembic.release()
+    return text.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A revision of ours, newest first in a history."""
+
+    revision: str
+    after: tuple[str, ...]
+    title: str
+
+
+def history() -> list[Revision]:
+    """Every revision that this version of focal_data knows, the newest first."""
+    found = ScriptDirectory.from_config(_config(None)).walk_revisions()
+    return [Revision(one.revision, _names(one.down_revision), one.doc) for one in found]
+
+
+def _names(given: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
+def _config(services: Services | None) -> Config:
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(scripts_path()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["services"] = services
+    return config
 
 
 @asynccontextmanager

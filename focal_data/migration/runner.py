@@ -6,6 +6,7 @@ A database that is at head is left alone: it is asked once, no lock is taken, an
 from __future__ import annotations
 
 from focal_data.migration.connection import connected, migration_lock
+from focal_data.migration.locks import Effect
 from focal_data.migration.place import Place, Target
 from focal_data.migration.revisions import (
     VERSION_TABLE,
@@ -19,15 +20,19 @@ from focal_data.migration.revisions import (
 
 __all__ = [
     "VERSION_TABLE",
+    "Effect",
     "Status",
     "Target",
     "check",
     "downgrade",
+    "effects",
     "head",
     "is_behind",
     "read_status",
     "require_head",
     "scripts_path",
+    "sql",
+    "stamp",
     "status",
     "upgrade",
 ]
@@ -67,6 +72,41 @@ async def downgrade(target: Target, revision: str) -> Status:
 async def status(target: Target) -> Status:
     """Where a database is, and what is pending."""
     return await _status(Place.of(target))
+
+
+async def stamp(target: Target, revision: str) -> Status:
+    """Say that a database is at ``revision``, and change nothing else in it. Raises as ``upgrade`` does."""
+    from alembic import command
+
+    from focal_data.migration import commands
+
+    place = Place.of(target)
+    async with migration_lock(place.url, VERSION_TABLE):
+        await commands.run(place, command.stamp, revision)
+        return await _status(place)
+
+
+def sql(target: Target, revisions: str = "head", *, down: bool = False) -> str:
+    """The statements of an upgrade, or with ``down`` of a downgrade, as a script; ``from:to``, or ``to`` from nothing.
+
+    No database is asked. Raises ``SchemaError`` for an unknown revision.
+    """
+    from focal_data.migration import commands
+
+    return commands.script(Place.of(target).services, "downgrade" if down else "upgrade", revisions)
+
+
+async def effects(target: Target) -> list[Effect]:
+    """What an upgrade to head would lock, and whether it writes a table anew, a statement each; nothing is changed."""
+    from focal_data.migration import commands
+    from focal_data.migration.locks import effects as read_effects
+
+    place = Place.of(target)
+    found = await _status(place)
+    if found.at_head:
+        return []
+    script = commands.script(place.services, "upgrade", f"{found.current or 'base'}:head")
+    return read_effects(script, ours=VERSION_TABLE)
 
 
 async def check(target: Target) -> list[str]:
