@@ -11,6 +11,8 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
+from sqlalchemy.engine import make_url
+
 from focal_data.errors import SettingsError
 from focal_data.settings import Settings
 
@@ -33,6 +35,10 @@ class Engines:
     source: Source
     admin_url: str
     redis_url: str
+
+    def url_of(self, database: str) -> str:
+        """The URL of one of the databases, for the login of ``admin_url``."""
+        return make_url(self.admin_url).set(database=database).render_as_string(hide_password=False)
 
 
 @cache

@@ -88,7 +88,7 @@ async def test_the_guide_works(environment: dict[str, str], tmp_path: Path) -> N
     project = tmp_path / "project"
     project.mkdir()
     said = [_taken(step, project, environment) for step in steps()]
-    assert "6 passed" in said[-1]
+    assert "7 passed" in said[-1]
     (revision,) = (project / "migrations/versions").glob("*.py")
     made = re.findall(
         r"op\.(\w+)\(", revision.read_text().partition("def upgrade")[2].partition("def downgrade")[0]
