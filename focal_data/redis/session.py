@@ -26,6 +26,7 @@ from focal_data.redis.cluster_client import ClusterClient
 from focal_data.redis.cluster_writer import writer_of
 from focal_data.redis.codec import microseconds, time_of
 from focal_data.redis.index import cursor_of, place_of
+from focal_data.redis.metrics import measured, session_metrics
 from focal_data.redis.places import Place, Slot
 from focal_data.redis.script import Effect, Script
 from focal_data.redis.session_reader import SessionReader, order
@@ -50,12 +51,15 @@ class RedisSessionStore(SessionStore):
         self._client = client
         self._tenant_id = tenant_id
         self._reader = SessionReader(client, tenant_id, clock=clock)
+        self.metrics = session_metrics()
         self._in_cluster = isinstance(client, ClusterClient)
         self._hot_milliseconds = b"%d" % max(1, client.settings.hot_ttl // timedelta(milliseconds=1))
 
+    @measured
     async def get(self, session_id: UUID) -> Session | None:
         return await self._first([self._slot(session_id)])
 
+    @measured
     async def save(self, session: Session) -> Session:
         mine = checked(session, Session, self._tenant_id)
         now = self._reader.now()
@@ -70,10 +74,12 @@ class RedisSessionStore(SessionStore):
                 return new
             created = self._other_creation(cast("list[bytes]", reply), new)
 
+    @measured
     async def delete(self, session_id: UUID) -> bool:
         slot = self._slot(session_id)
         return await self._reader.writer.delete(slot, self._reader.cutoff())
 
+    @measured
     async def get_by_channel(
         self, channel: Channel, channel_user_id: str, *, agent_id: UUID | None = None
     ) -> Session | None:
@@ -86,7 +92,7 @@ class RedisSessionStore(SessionStore):
             [term], oldest=int(self._reader.cutoff()), count=_CANDIDATES
         )
         if not entries:
-            return None
+            return self._found(None)
 
         def wanted(session: Session) -> bool:
             here = session.channel == channel and session.channel_user_id == channel_user_id
@@ -102,6 +108,7 @@ class RedisSessionStore(SessionStore):
         others = await self._reader.newest([term], wanted, 1)
         return await self.get(others[0].session_id) if others else None
 
+    @measured
     async def list_by_agent(
         self, agent_id: UUID, status: SessionStatus | None = None, limit: int = 100
     ) -> list[Session]:
@@ -115,6 +122,7 @@ class RedisSessionStore(SessionStore):
             checked_limit(limit),
         )
 
+    @measured
     async def list_by_customer(self, customer_profile_id: UUID, limit: int = 100) -> list[Session]:
         checked_uuid("customer_profile_id", customer_profile_id)
         return await self._reader.newest(
@@ -123,6 +131,7 @@ class RedisSessionStore(SessionStore):
             checked_limit(limit),
         )
 
+    @measured
     async def find_sessions_by_step_hash(
         self,
         scenario_id: UUID,
@@ -146,6 +155,7 @@ class RedisSessionStore(SessionStore):
         found, behind = await self._reader.page(term, wanted, checked_limit(limit), after)
         return Page(found, None if behind is None else cursor_of(behind, question))
 
+    @measured
     async def promote_to_hot(self, session_id: UUID) -> bool:
         slot = self._slot(session_id)
         code = await self._client.run(
@@ -155,6 +165,7 @@ class RedisSessionStore(SessionStore):
             raise CorruptDataError(slot.cold.decode(), _UNREADABLE)
         return code == 1
 
+    @measured
     async def demote_to_persistent(self, session_id: UUID) -> bool:
         slot = self._slot(session_id)
         return await self._client.run(_DEMOTE, (slot.cold, slot.hot), (self._reader.cutoff(),)) == 1
@@ -168,6 +179,8 @@ class RedisSessionStore(SessionStore):
         if code == _OTHER_CREATION:
             return time_of(detail[0])
         if code == _STALE:
+            if self.metrics is not None:
+                self.metrics.conflict(1)
             raise StaleRevisionError("Session", detail[0])
         if code == _ABSENT:
             raise NotFoundError("Session")
@@ -179,12 +192,18 @@ class RedisSessionStore(SessionStore):
         agent = keys.agent_digest(agent_id) if agent_id else b""
         reply = await self._client.run(_GET, names, (self._hot_milliseconds, self._reader.cutoff(), agent))
         if reply is None:
-            return None
+            return self._found(None)
         value, place = (
             cast("tuple[bytes, int]", reply) if isinstance(reply, list) else (cast("bytes", reply), 1)
         )
-        slot = slots[(place - 1) // 2]
-        return self._reader.decoded(value, slot, slot.hot if place % 2 else slot.cold)
+        slot, hot = slots[(place - 1) // 2], bool(place % 2)
+        return self._found(self._reader.decoded(value, slot, slot.hot if hot else slot.cold), hot=hot)
+
+    def _found(self, session: Session | None, *, hot: bool = False) -> Session | None:
+        if (metrics := self.metrics) is not None:
+            count = metrics.miss if session is None else metrics.hot_hit if hot else metrics.promotion
+            count(1)
+        return session
 
 
 class RedisSessionMaintenance(SessionMaintenance):
@@ -192,9 +211,11 @@ class RedisSessionMaintenance(SessionMaintenance):
 
     def __init__(self, client: RedisClient, *, clock: Clock = utc_now) -> None:
         self._client = client
+        self.metrics = session_metrics()
         self._writer = writer_of(client)
         self._clock = clock
 
+    @measured
     async def cleanup(self) -> int:
         cutoff = b"%d" % microseconds(self._clock().astimezone(UTC) - self._client.settings.max_age)
         return sum([await self._sweep(shard, cutoff) for shard in keys.AGE_SHARDS])
@@ -212,6 +233,8 @@ class RedisSessionMaintenance(SessionMaintenance):
         while looked == _SWEPT_AT_ONCE:
             looked, more = await self._writer.sweep(shard, cutoff, _SWEPT_AT_ONCE)
             removed += more
+            if self.metrics is not None and more:
+                self.metrics.swept(more)
         return removed
 
 
