@@ -17,7 +17,7 @@ from sqlalchemy.pool import NullPool
 
 from focal_data.database.engine import dsn
 from focal_data.database.translation import DRIVER_ERRORS, translated
-from focal_data.errors import StoreTimeoutError
+from focal_data.errors import SchemaError, StoreTimeoutError, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,8 @@ ERRORS: Final = (*DRIVER_ERRORS, DBAPIError)
 SERVER_SETTINGS: Final = {"application_name": "focal_data migration"}
 LOCK_TIMEOUT: Final = "5s"
 """How long a statement waits for a table: whoever comes after it waits behind it."""
+MIN_SERVER: Final = 160000
+_SERVER: Final = "SELECT pg_backend_pid(), current_setting('server_version_num')::int"
 _POLL_SECONDS: Final = 0.05
 
 
@@ -92,11 +94,31 @@ async def migration_lock(url: URL, version_table: str) -> AsyncIterator[None]:
     """Held by one migration at a time of those that share a version table; the end of its connection frees it.
 
     It is polled, on a connection without a transaction: CREATE INDEX CONCURRENTLY would wait for one that waits in a
-    statement or a transaction. Raises ``StoreTimeoutError`` after ten minutes.
+    statement or a transaction. Raises ``StoreTimeoutError`` after ten minutes; ``UsageError`` behind a proxy that gives a
+    connection away between transactions, the lock with it, and ``SchemaError`` on a server that is too old.
     """
     async with connected(url) as connection:
+        await _refuse(url, connection)
         await _acquire(connection, _key(version_table))
         yield
+
+
+async def _refuse(url: URL, connection: asyncpg.Connection) -> None:
+    backend, version = await connection.fetchrow(_SERVER)
+    if version < MIN_SERVER:
+        raise SchemaError(
+            f"this is PostgreSQL {version // 10000}, and focal_data needs {MIN_SERVER // 10000} or later: upgrade the server"
+        )
+    if backend == connection.get_server_pid():
+        return
+    async with connected(
+        url
+    ) as another:  # a proxy: does it give the same session to two who are both connected?
+        if (await another.fetchrow(_SERVER))[0] == backend:
+            raise UsageError(
+                "a transaction-pooling proxy is in between, which would give the migration's lock to somebody else:"
+                " let FOCAL_DATA_MIGRATION_URL name the server itself"
+            )
 
 
 async def _acquire(connection: asyncpg.Connection, key: int) -> None:

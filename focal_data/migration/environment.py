@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, MetaData
 from focal_data.errors import FocalDataError, UsageError
 from focal_data.migration.autogenerate import PLUGINS, register
 from focal_data.migration.catalogue import read_access
-from focal_data.migration.connection import alchemy_connected, migration_lock
+from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, migration_lock
 from focal_data.migration.place import Services
 from focal_data.migration.rendering import render_item
 from focal_data.migration.revisions import VERSION_TABLE
@@ -130,6 +130,7 @@ def _offline(options: dict[str, Any]) -> None:
     context.configure(
         dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **options
     )
+    context.get_context().impl.static_output(f"SET lock_timeout = '{LOCK_TIMEOUT}';")
     with context.begin_transaction():
         context.run_migrations()
 

@@ -126,7 +126,8 @@ _ALWAYS_WRONG: Final = (
 """What the rules of the house forbid in any table, new or not."""
 
 _SET_NOT_NULL: Final = re.compile(
-    r"ALTER\s+TABLE\s+(?P<table>\S+)\s+ALTER\s+(?:COLUMN\s+)?(?P<column>\S+)\s+SET\s+NOT\s+NULL", re.IGNORECASE
+    r"ALTER\s+TABLE\s+(?P<table>\S+)\s+ALTER\s+(?:COLUMN\s+)?(?P<column>\S+)\s+SET\s+NOT\s+NULL",
+    re.IGNORECASE,
 )
 _PROVEN: Final = re.compile(
     r"ALTER\s+TABLE\s+(?P<table>\S+)\s+ADD\s+CONSTRAINT.*CHECK\s*\(\(*(?P<column>\S+)\s+IS\s+NOT\s+NULL\)",

@@ -49,9 +49,14 @@ def status_of(revisions: list[str]) -> Status:
     """The status of a database whose version table holds ``revisions``. Raises ``SchemaError`` when it is unknown here."""
     parents = _parents(scripts_path() / "versions")
     current = revisions[0] if revisions else None
-    if len(revisions) > 1 or (current is not None and current not in parents):
+    if len(revisions) > 1:
         raise SchemaError(
-            f"the database is at revision {', '.join(revisions)}, which this version of focal_data doesn't know:"
+            f"the database has two heads, {', '.join(sorted(revisions))}, and must have one: restore it, or"
+            " `focal-data db stamp` the one that it is like"
+        )
+    if current is not None and current not in parents:
+        raise SchemaError(
+            f"the database is at revision {current}, which this version of focal_data doesn't know:"
             " use the version that migrated it, or a newer one"
         )
     applied = _with_ancestors(current, parents)

@@ -5,6 +5,8 @@ A database that is at head is left alone: it is asked once, no lock is taken, an
 
 from __future__ import annotations
 
+from functools import partial
+
 from focal_data.migration.connection import connected, migration_lock
 from focal_data.migration.locks import Effect
 from focal_data.migration.place import Place, Target
@@ -75,14 +77,17 @@ async def status(target: Target) -> Status:
 
 
 async def stamp(target: Target, revision: str) -> Status:
-    """Say that a database is at ``revision``, and change nothing else in it. Raises as ``upgrade`` does."""
+    """Say that a database is at ``revision``, whatever was said before, and change nothing else in it.
+
+    Raises as ``upgrade`` does.
+    """
     from alembic import command
 
     from focal_data.migration import commands
 
     place = Place.of(target)
     async with migration_lock(place.url, VERSION_TABLE):
-        await commands.run(place, command.stamp, revision)
+        await commands.run(place, partial(command.stamp, purge=True), revision)
         return await _status(place)
 
 

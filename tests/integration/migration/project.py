@@ -11,17 +11,23 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from alembic.script import Script
-from sqlalchemy import MetaData, make_url
+from alembic.script import Script, ScriptDirectory
+from sqlalchemy import Connection, MetaData, make_url
 
 from focal_data.migration.connection import alchemy_connected
 from focal_data.migration.place import Services
 from tests.integration.migration.conftest import REPOSITORY, Estate
 
 ENVIRONMENT = """from alembic import context
+from sqlalchemy import MetaData
+
 from focal_data.migration.environment import run
 
-run(context.config.attributes["metadata"], version_table="project_version")
+run(context.config.attributes.get("metadata", MetaData()), version_table="project_version")
+"""
+INI = """[alembic]
+script_location = %(here)s/migrations
+path_separator = os
 """
 
 
@@ -32,8 +38,12 @@ class Project:
     path: Path
     estate: Estate
     metadata: MetaData
+    watch: Callable[[Connection], None] = lambda connection: None
+    """What is done with every connection before a command uses it."""
 
     def __post_init__(self) -> None:
+        if (self.path / "env.py").exists():
+            return
         (self.path / "versions").mkdir(parents=True)
         (self.path / "env.py").write_text(ENVIRONMENT, encoding="utf-8")
         template = (REPOSITORY / "alembic/script.py.mako").read_text(encoding="utf-8")
@@ -47,7 +57,8 @@ class Project:
         services = Services(self.estate.role, self.estate.service)
         config.attributes.update(metadata=self.metadata, services=services)
 
-        def work(connection: Any) -> Any:
+        def work(connection: Connection) -> Any:
+            self.watch(connection)
             config.attributes["connection"] = connection
             return called(config, *arguments, **options)
 
@@ -65,6 +76,13 @@ class Project:
 
     async def downgrade(self, revision: str) -> None:
         await self.run(command.downgrade, revision)
+
+    async def head(self) -> str | None:
+        """The newest revision that is written."""
+        config = Config()
+        config.set_main_option("script_location", str(self.path))
+        config.set_main_option("path_separator", "os")
+        return ScriptDirectory.from_config(config).get_current_head()
 
     async def check(self) -> None:
         """Raises when autogenerate finds something."""
