@@ -89,12 +89,7 @@ class OpenAIEmbeddingProvider(EmbeddingProvider):
             if size > MAX_TEXT_BYTES:
                 raise _too_long(index)
         tasks = [asyncio.ensure_future(self._embedded(checked, sizes, span)) for span in _spans(sizes)]
-        try:
-            return [embedding for task in tasks for embedding in await task]
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return [embedding for part in await _all(tasks) for embedding in part]
 
     async def _embedded(self, texts: list[str], sizes: list[int], span: range) -> list[Embedding]:
         """The embeddings of the texts at ``span``: one request, tried again by itself."""
@@ -127,6 +122,19 @@ class OpenAIEmbeddingProvider(EmbeddingProvider):
         if embeddings is None or [self._dimensions] * len(texts) != [len(e) for e in embeddings]:
             raise unreadable(VENDOR, raw.headers.get("x-request-id"))
         return embeddings
+
+
+async def _all(tasks: list[asyncio.Future[list[Embedding]]]) -> list[list[Embedding]]:
+    """What all of them return; the first that fails, or who cancels, ends the others."""
+    try:
+        if tasks:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        failed = [task for task in tasks if task.done() and task.exception() is not None]
+        return [task.result() for task in failed or tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Vector(BaseModel):

@@ -8,7 +8,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Self
 
-from focal_data.errors import FocalDataError, ProviderConnectionError, UsageError
+from focal_data.errors import DriverError, FocalDataError, ProviderConnectionError, UsageError
+from focal_data.providers.failures import Failure
 from focal_data.providers.llm.exchange import LLMRequest, LLMResponse, Reply
 from focal_data.providers.retrying import Call, FailureOf, retried, told
 from focal_data.telemetry import log_failure, refuse_in_transaction
@@ -91,14 +92,16 @@ class LLMStream:
             raise
         except Exception as error:
             failed = told(error, self._failure_of, call)
-            log_failure(call.vendor, "stream", error=type(error))
             if failed is None:
                 raise
         else:
             if piece is not None:
                 return piece
-            raise ProviderConnectionError(
-                f"{call.vendor}: the stream ended before the answer did (request {call.id})",
-                request_id=call.id,
-            )
+            failed = _cut(call)
+        log_failure(call.vendor, "stream", error=type(failed.error))
         raise failed.error from failed.cause
+
+
+def _cut(call: Call) -> Failure:
+    message = f"{call.vendor}: the stream ended before the answer did (request {call.id})"
+    return Failure(ProviderConnectionError(message, request_id=call.id), DriverError("EndOfStream"))

@@ -7,6 +7,7 @@ import json
 from array import array
 from collections.abc import Iterator
 from hashlib import blake2b
+from math import hypot
 from random import Random
 from typing import Any, Final
 
@@ -73,8 +74,8 @@ def vectors(request: Received) -> Json:
 def vector_of(text: str, size: int) -> list[float]:
     """The vector that the server gives ``text``, before it is rounded to single precision."""
     chance = Random(blake2b(text.encode()).digest())  # noqa: S311
-    values = [chance.gauss(0, 1) for _ in range(size)]
-    length = sum(value * value for value in values) ** 0.5
+    values = array("h", chance.randbytes(2 * size))
+    length = hypot(*values)
     return [value / length for value in values]
 
 

@@ -32,13 +32,16 @@ KEY: Final = "test-key"
 class ProviderServer:
     """Speaks the Messages API, Chat Completions and embeddings, while its block lasts.
 
-    ``then`` scripts the next requests, in order. ``key`` is the only one that it takes. ``open_connections`` counts clients.
+    ``then`` scripts the next requests, in order. ``key`` is the only one that it takes. ``open_connections`` counts
+    clients, and ``most_at_once`` is the most requests that were under way at one time.
     """
 
     def __init__(self, *, key: str = KEY) -> None:
         self.key = key
         self.requests: list[Received] = []
         self.open_connections = 0
+        self.most_at_once = 0
+        self._under_way = 0
         self._script: deque[Behaviour] = deque()
         self._ids = count(1)
         self._server: asyncio.Server | None = None
@@ -114,7 +117,12 @@ class ProviderServer:
         request = Received(path, headers, content)
         self.requests.append(request)
         behaviour = self._checked(method, request) or self._next(request)
-        return await _Exchange(reader, writer, request, request_id).done(behaviour)
+        self._under_way += 1
+        self.most_at_once = max(self.most_at_once, self._under_way)
+        try:
+            return await _Exchange(reader, writer, request, request_id).done(behaviour)
+        finally:
+            self._under_way -= 1
 
     def _next(self, request: Received) -> Behaviour:
         return self._script.popleft() if self._script else self._by_itself(request)
