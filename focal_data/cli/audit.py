@@ -67,7 +67,7 @@ async def _verify(settings: Settings, tenant: UUID | None, heads: Path | None) -
     async with Operator.open(settings) as op:
         if heads is None:
             return await op.verify_audit(tenant)
-        with heads.open(encoding="utf-8") as lines:
+        with heads.open(encoding="utf-8", errors="replace") as lines:  # what is no text is no head either
             return await op.verify_audit(tenant, exported=ExportedHead.read(lines))
 
 

@@ -32,12 +32,11 @@ def export(
 ) -> None:
     """Write all that is known of a person as one JSON object. With --output, print how much that was."""
     found = operate(tenant_id, imports, lambda tenant: tenant.export_customer(profile_id))
-    text = found.model_dump_json(indent=2)
-    if output is None:
-        typer.echo(text)
+    if output is None:  # in ASCII: whatever encoding the standard output has, it is JSON
+        typer.echo(json.dumps(found.model_dump(mode="json"), indent=2))
         return
     with open(output, "x", encoding="utf-8", opener=_private) as file:
-        file.write(text + "\n")
+        file.write(found.model_dump_json(indent=2) + "\n")
     if as_json:
         typer.echo(json.dumps(found.counts))
     else:

@@ -74,6 +74,8 @@ def tell_counts(verb: str, counts: dict[str, int], *, err: bool = False) -> None
 
 
 def _import(name: str) -> None:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError("--import: must be the name of a module, such as my_app.tables")
     folder = str(Path.cwd())
     if folder not in sys.path:  # as for `python -m`
         sys.path.insert(0, folder)

@@ -15,6 +15,7 @@ from focal_data.cli.app import app
 from focal_data.cli.doctor import Verdict, examine
 from focal_data.data_layer import DataLayer, Tenant
 from focal_data.domain.audit import TurnRecord
+from focal_data.errors import InvalidDataError
 from focal_data.migration import runner
 from focal_data.settings import Settings
 from focal_data.testing.databases import fresh_database, on_server
@@ -121,6 +122,14 @@ async def test_heads_are_exported_and_compared(own: Settings, tmp_path: Path) ->
     assert 0 == (await run("verify")).exit_code
     missed = await run("verify", "--heads", file)
     assert (1, True) == (missed.exit_code, "behind the export: tenant" in missed.output)
+
+
+async def test_what_is_no_export_is_refused(own: Settings, tmp_path: Path) -> None:
+    """By its line, text or not."""
+    file = tmp_path / "heads.jsonl"
+    file.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(InvalidDataError, match="line 1: is not an exported head"):
+        await run("verify", "--heads", file)
 
 
 async def test_doctor_names_keys_and_never_shows_them(own: Settings) -> None:

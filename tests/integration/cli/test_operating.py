@@ -105,9 +105,9 @@ async def is_there(data: DataLayer, somebody: Somebody) -> bool:
 
 
 async def test_an_export_is_json(command: Command, somebody: Somebody) -> None:
-    """On standard output, and nothing else."""
+    """On standard output, and nothing else; in signs that every encoding has."""
     result = await command("customer", "export", *somebody.named)
-    assert (0, "") == (result.returncode, result.stderr)
+    assert (0, "", True) == (result.returncode, result.stderr, result.stdout.isascii())
     found = json.loads(result.stdout)
     assert KNOWN == {kind: len(records) for kind, records in found["records"].items()}
     assert {"a": "ü"} == found["records"]["sessions"][0]["variables"]
@@ -189,6 +189,9 @@ async def test_a_tenant_is_deleted(command: Command, somebody: Somebody, data: D
         ("tenant", "delete", "no-uuid"),
         ("tenant", "delete", str(UUID(int=0)), "--yes"),
         ("tenant", "delete", str(uuid4()), "--yes", "--import", "no.such_module"),
+        ("tenant", "delete", str(uuid4()), "--yes", "--import", ""),
+        ("tenant", "delete", str(uuid4()), "--yes", "--import", ".relative"),
+        ("tenant", "delete", str(uuid4()), "--yes", "--import", "my_app/tables.py"),
     ],
 )
 async def test_wrong_input_is_exit_code_2(command: Command, arguments: tuple[str, ...]) -> None:
