@@ -307,4 +307,5 @@ def _head(head: ExportedHead | None) -> ChainHead | None:
 
 _TIMES: Final = ("created_at", "erased_at")
 _SNAPSHOT: Final = f"""SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-    SET LOCAL statement_timeout = {round(HOURS * 1000)}"""
+    SET LOCAL statement_timeout = {round(HOURS * 1000)}; SET LOCAL work_mem = '64MB'"""
+"""Rows are sorted by PostgreSQL, on disk where they are many: an index over chains would cost every write (decisions/0012)."""
