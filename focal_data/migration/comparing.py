@@ -144,7 +144,8 @@ def remember(
 def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
     """Add what Alembic has missed."""
     compared = _comparisons[context]
-    upgrade.ops = [_with_cast(op, compared) for op in leaves(upgrade) if not _decided_here(op, compared)]
+    kept = [op for op in leaves(upgrade) if not _decided_here(op, compared)]
+    upgrade.ops = [told for op in kept for told in _with_cast(op, compared)]
     for name in compared.reflected.keys() & compared.tables.keys():
         upgrade.ops += _changes(name, compared, context)
     for name, table in compared.tables.items():
@@ -287,15 +288,34 @@ def _left_over(compared: Comparison) -> set[str]:
     return {name for name in used if name in known and known[name].users <= compared.reflected.keys()}
 
 
-def _with_cast(op: MigrateOperation, compared: Comparison) -> MigrateOperation:
-    """A change of type, with what PostgreSQL needs to be told of it."""
+def _with_cast(op: MigrateOperation, compared: Comparison) -> list[MigrateOperation]:
+    """A change of type, with what PostgreSQL needs to be told of it: it casts neither values nor defaults by itself."""
     if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None:
-        return op
+        return [op]
     there, back = compared.definitions.types[op.table_name, op.column_name]
     changed = ChangeTypeOp(op.table_name, op.column_name)
     changed.__dict__.update(op.__dict__)
     changed.kw = {**op.kw, "modify_change": there, "existing_change": back}
-    return changed
+    old = op.existing_server_default or None
+    new = old if op.modify_server_default is False else op.modify_server_default
+    if not (there.using or back.using) or (old is None and new is None):
+        return [changed]
+    changed.modify_server_default, changed.existing_server_default = False, None
+    return [
+        *([_default(op, op.existing_type, old, None)] if old is not None else []),
+        changed,
+        *([_default(op, op.modify_type, None, new)] if new is not None else []),
+    ]
+
+
+def _default(op: ops.AlterColumnOp, kind: Any, before: Any, after: Any) -> ops.AlterColumnOp:
+    return ops.AlterColumnOp(
+        op.table_name,
+        op.column_name,
+        existing_type=kind,
+        existing_server_default=before,
+        modify_server_default=after,
+    )
 
 
 def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: Comparison) -> None:

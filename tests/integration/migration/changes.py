@@ -225,6 +225,11 @@ CHANGES: dict[str, Change] = {
     "text to number": Change(
         notes(column("n", Text)), notes(column("n", Integer)), ["alter_column"], {"n": "'12'"}
     ),
+    "text to number with a default": Change(
+        notes(column("n", Text, server_default="7")),
+        notes(column("n", Integer, server_default="7")),
+        ["alter_column", "alter_column", "alter_column"],
+    ),
     "text to JSON": Change(
         notes(column("n", Text)), notes(column("n", JSONB)), ["alter_column"], {"n": "'{}'"}
     ),

@@ -49,7 +49,7 @@ async def make_and_take_back(project: Project, change: Change) -> None:
     await project.generate("a")
     await project.upgrade()
     await project.check()
-    await _fill(project, change)
+    await fill(project, change)
     before = await project.catalogue()
 
     project.metadata = new_metadata()
@@ -66,7 +66,8 @@ async def make_and_take_back(project: Project, change: Change) -> None:
     assert after == await project.catalogue()
 
 
-async def _fill(project: Project, change: Change) -> None:
+async def fill(project: Project, change: Change) -> None:
+    """A row of notes."""
     columns = {
         "tenant_id": "gen_random_uuid()",
         "id": "gen_random_uuid()",
