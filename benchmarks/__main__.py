@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from benchmarks import auditing, peers, works
+from benchmarks import auditing, peers, sessions, works
 from benchmarks.ground import Ground, ground
 from benchmarks.timing import Ratio, Work, timed
 from focal_data.migration import runner
@@ -46,6 +46,8 @@ async def main(chosen: tuple[str, ...]) -> int:
         async for work in all_works(here, make):
             if work.name.startswith(chosen or ""):
                 ratios += await told(work)
+        if "sessions".startswith(chosen or ""):
+            ratios += await told_of_sessions(here)
         if not chosen:
             ratios.append(await empty_to_head(here))
             machine = await about(here, ratios)
@@ -79,6 +81,17 @@ async def told(work: Work) -> list[Ratio]:
     for ratio in ratios:
         limit = "" if ratio.limit is None else f"  at most {ratio.limit}  {'ok' if ratio.met else 'OVER'}"
         print(f"  {ratio.ratio:5.2f} × {ratio.against} ({medians[ratio.against] * 1e6:,.0f} µs){limit}")
+    return ratios
+
+
+async def told_of_sessions(here: Ground) -> list[Ratio]:
+    """Sessions under load."""
+    ratios = [ratio async for ratio in sessions.session_ratios(here)]
+    ratios += await told(await sessions.list_work(here))
+    print()
+    for ratio in ratios:
+        limit = "" if ratio.limit is None else f"  at most {ratio.limit}  {'ok' if ratio.met else 'OVER'}"
+        print(f"  {ratio.work}: {ratio.ratio:5.2f} × {ratio.against}{limit}")
     return ratios
 
 
