@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from contextlib import redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -113,8 +115,8 @@ def revision(
         raise UsageError(
             "there is no alembic.ini here: a revision is made in the folder of the project it belongs to"
         )
-    config = Config("alembic.ini", stdout=typer.get_text_stream("stderr"))
-    made = command.revision(config, message=message, autogenerate=True)
+    with redirect_stdout(sys.stderr):  # Alembic says there what it does
+        made = command.revision(Config("alembic.ini"), message=message, autogenerate=True)
     paths = [
         str(script.path) for script in (made if isinstance(made, list) else [made]) if script is not None
     ]

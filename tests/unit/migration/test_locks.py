@@ -1,0 +1,121 @@
+"""What the linter of migrations says of a statement."""
+
+from __future__ import annotations
+
+import pytest
+
+from focal_data.migration.locks import (
+    ACCESS_EXCLUSIVE,
+    SHARE,
+    SHARE_ROW_EXCLUSIVE,
+    SHARE_UPDATE_EXCLUSIVE,
+    effects,
+    statements,
+)
+
+HARMLESS = {
+    "CREATE INDEX CONCURRENTLY ix ON notes (a)": SHARE_UPDATE_EXCLUSIVE,
+    "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS ix ON notes (a)": SHARE_UPDATE_EXCLUSIVE,
+    "DROP INDEX CONCURRENTLY IF EXISTS notes": SHARE_UPDATE_EXCLUSIVE,
+    "ALTER TABLE notes VALIDATE CONSTRAINT ck": SHARE_UPDATE_EXCLUSIVE,
+    "ALTER TABLE notes ADD CONSTRAINT ck CHECK (a > 0) NOT VALID": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES b (a) NOT VALID": SHARE_ROW_EXCLUSIVE,
+    "ALTER TABLE notes ADD CONSTRAINT uq UNIQUE USING INDEX uq": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ADD COLUMN a TEXT": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ADD COLUMN a TEXT DEFAULT 'x' NOT NULL": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ALTER COLUMN a DROP NOT NULL": ACCESS_EXCLUSIVE,
+    "CREATE POLICY p ON notes USING (true)": ACCESS_EXCLUSIVE,
+}
+
+HARMFUL = {
+    "CREATE INDEX ix ON notes (a)": (SHARE, "CONCURRENTLY"),
+    "ALTER TABLE notes ADD CONSTRAINT ck CHECK (a > 0)": (ACCESS_EXCLUSIVE, "NOT VALID"),
+    "ALTER TABLE notes ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES b (a)": (SHARE_ROW_EXCLUSIVE, "NOT VALID"),
+    "ALTER TABLE notes ADD CONSTRAINT uq UNIQUE (a)": (ACCESS_EXCLUSIVE, "USING INDEX"),
+    "ALTER TABLE notes ADD COLUMN a TEXT NOT NULL": (ACCESS_EXCLUSIVE, "fails when there are rows"),
+    "ALTER TABLE notes ALTER COLUMN a SET NOT NULL": (ACCESS_EXCLUSIVE, "set_not_null"),
+    "ALTER TABLE notes DROP COLUMN a": (ACCESS_EXCLUSIVE, "drops a column"),
+    "DROP TABLE notes": (ACCESS_EXCLUSIVE, "rows are lost"),
+    "UPDATE notes SET a = 1": ("ROW EXCLUSIVE", "batches"),
+}
+
+REWRITING = [
+    "ALTER TABLE notes ALTER COLUMN a TYPE BIGINT",
+    "ALTER TABLE notes ADD COLUMN a INTEGER GENERATED ALWAYS AS (b + 1) STORED",
+    "ALTER TABLE notes ADD COLUMN a UUID DEFAULT gen_random_uuid()",
+    "ALTER TABLE notes ADD COLUMN a SERIAL",
+]
+
+FORBIDDEN = {
+    "CREATE TRIGGER t BEFORE INSERT ON notes": "trigger",
+    "SELECT set_config('a', 'b', true)": "set_config",
+    "ALTER TABLE notes ADD CONSTRAINT fk FOREIGN KEY(a) REFERENCES b (a) ON DELETE SET NULL NOT VALID": "SET|sets NULL",
+    f"CREATE TABLE {'x' * 55} (a INT)": "54 characters",
+}
+
+
+@pytest.mark.parametrize("statement", HARMLESS)
+def test_what_holds_nobody_up_is_not_warned_of(statement: str) -> None:
+    """It takes a lock, briefly or one that lets others work."""
+    (found,) = effects(statement + ";")
+    assert ("notes", HARMLESS[statement], False, None) == (
+        found.table,
+        found.lock,
+        found.rewrites,
+        found.warning,
+    )
+
+
+@pytest.mark.parametrize("statement", HARMFUL)
+def test_what_holds_others_up_is_warned_of(statement: str) -> None:
+    """With what to write instead, on a table that was there before."""
+    lock, word = HARMFUL[statement]
+    (found,) = effects(statement + ";")
+    assert ("notes", lock) == (found.table, found.lock)
+    assert word in (found.warning or "")
+    assert [] == [
+        effect for effect in effects(f"CREATE TABLE notes (a INT);\n{statement};") if effect.table == "notes"
+    ]
+
+
+@pytest.mark.parametrize("statement", REWRITING)
+def test_what_writes_every_row_is_told(statement: str) -> None:
+    """A change of type may, and what is computed for every row does."""
+    (found,) = effects(statement + ";")
+    assert (True, True) == (found.rewrites, found.warning is not None)
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+def test_what_the_house_forbids_is_told_of_new_tables_too(statement: str) -> None:
+    """Triggers, set_config(), SET NULL and long names."""
+    warnings = [effect.warning or "" for effect in effects(f"CREATE TABLE notes (a INT);\n{statement};")]
+    assert [True] == [
+        any(word in warning for word in FORBIDDEN[statement].split("|")) for warning in warnings
+    ]
+
+
+def test_not_null_that_a_check_has_proven_is_brief() -> None:
+    """PostgreSQL trusts the CHECK, and looks at no row."""
+    script = """
+        ALTER TABLE "notes" ADD CONSTRAINT ck CHECK ("a" IS NOT NULL) NOT VALID;
+        ALTER TABLE "notes" VALIDATE CONSTRAINT ck;
+        ALTER TABLE "notes" ALTER COLUMN "a" SET NOT NULL;"""
+    assert [None] * 3 == [effect.warning for effect in effects(script)]
+
+
+def test_statements_are_told_apart() -> None:
+    """Semicolons in texts, comments and bodies end nothing; each belongs to the revision above it."""
+    script = """BEGIN;
+-- Running upgrade  -> 0001
+-- a; comment
+INSERT INTO a VALUES ('x;y', "b;c");
+DO $$ BEGIN PERFORM 1; END $$;
+-- Running upgrade 0001 -> 0002
+DROP TABLE a;
+"""
+    assert [
+        ("", "BEGIN"),
+        ("0001", "INSERT INTO a VALUES ('x;y', \"b;c\")"),
+        ("0001", "DO $$ BEGIN PERFORM 1; END $$"),
+        ("0002", "DROP TABLE a"),
+    ] == list(statements(script))
