@@ -9,7 +9,7 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from focal_data.errors import InvalidDataError
 from focal_data.providers.clients import CALL_ID, Connected, installed, required_key
@@ -23,7 +23,14 @@ from focal_data.providers.failures import (
     unreadable,
 )
 from focal_data.providers.llm.base import LLMProvider
-from focal_data.providers.llm.exchange import FinishReason, LLMRequest, Reply, Usage
+from focal_data.providers.llm.exchange import (
+    FinishReason,
+    LLMRequest,
+    Reply,
+    ReplyPart,
+    Usage,
+    fields_of,
+)
 from focal_data.providers.retrying import DEFAULT_POLICY, Call, CallPolicy
 from focal_data.settings import Settings
 
@@ -145,22 +152,16 @@ class AnthropicProvider(LLMProvider):
         return kind and failure(error, kind, vendor=self.vendor, call_id=call.id)
 
 
-class _Part(BaseModel):
-    """A part of a reply: what else it has is ignored, and it may be read from the SDK's own objects."""
-
-    model_config = ConfigDict(from_attributes=True, hide_input_in_errors=True)
-
-
-class _Text(_Part):
+class _Text(ReplyPart):
     type: str
     text: str | None = None
 
 
-class _StopDetails(_Part):
+class _StopDetails(ReplyPart):
     category: str | None = None
 
 
-class _Tokens(_Part):
+class _Tokens(ReplyPart):
     input_tokens: int | None = None
     output_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
@@ -182,7 +183,7 @@ class _Tokens(_Part):
         )
 
 
-class _Stop(_Part):
+class _Stop(ReplyPart):
     stop_reason: str | None = None
     stop_details: _StopDetails | None = None
 
@@ -193,12 +194,12 @@ class _Whole(_Stop):
     usage: _Tokens
 
 
-class _Started(_Part):
+class _Started(ReplyPart):
     model: str
     usage: _Tokens
 
 
-class _Event(_Part):
+class _Event(ReplyPart):
     type: str
     message: _Started | None = None
     content_block: _Text | None = None
@@ -231,10 +232,10 @@ class _Heard:
         tokens = event.message.usage if event.message else event.usage
         self.tokens = self.tokens.updated(tokens or _Tokens())
         if event.type == "message_delta":
-            self.stop = _Stop.model_validate(event.delta)
+            self.stop = _Stop.model_validate(fields_of(event.delta))
         if event.type != "content_block_delta":
             return None if event.content_block is None else event.content_block.text
-        delta = _Text.model_validate(event.delta)
+        delta = _Text.model_validate(fields_of(event.delta))
         return delta.text if delta.type == "text_delta" else None
 
     def whole(self, model: str) -> _Whole:
@@ -243,13 +244,13 @@ class _Heard:
 
 
 async def _pieces(events: AsyncIterator[Any], request_id: str) -> AsyncGenerator[str | Reply, None]:
-    heard = _Heard()
-    async for sent in events:
-        event = _Event.model_validate(sent)
-        if event.type == "message_stop" and heard.model is not None:
-            yield _reply(heard.whole(heard.model), request_id)
-            return
+    heard, ended = _Heard(), False
+    async for sent in events:  # to the very end: the connection is used again then
+        event = _Event.model_validate(fields_of(sent))
+        ended = ended or event.type == "message_stop"
         text = heard.take(event)
         if text:
             heard.texts.append(text)
             yield text
+    if ended and heard.model is not None:
+        yield _reply(heard.whole(heard.model), request_id)

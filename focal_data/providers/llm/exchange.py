@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import takewhile
 from typing import Annotated, TypeAlias
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from focal_data.domain.base import NonEmptyText, ValueObject
 from focal_data.domain.ideation import MessageRole
@@ -108,6 +108,17 @@ class Reply:
     def after(self, first: Reply) -> Reply:
         """This reply, with the tokens of the one before it."""
         return replace(self, usage=self.usage + first.usage)
+
+
+class ReplyPart(BaseModel):
+    """A part of a vendor's reply that is read: what else it has is ignored, and it may be the SDK's own object."""
+
+    model_config = ConfigDict(from_attributes=True, hide_input_in_errors=True)
+
+
+def fields_of(part: object) -> object:
+    """The fields of an SDK's object as a mapping: to ask it for one that it lacks costs more than to read all that it has."""
+    return getattr(part, "__dict__", part)
 
 
 def requested(

@@ -8,13 +8,20 @@ from re import compile as pattern
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from focal_data.errors import InvalidDataError
 from focal_data.providers.clients import CALL_ID
 from focal_data.providers.failures import Failure, filtered, unreadable
 from focal_data.providers.llm.base import LLMProvider
-from focal_data.providers.llm.exchange import FinishReason, LLMRequest, Reply, Usage
+from focal_data.providers.llm.exchange import (
+    FinishReason,
+    LLMRequest,
+    Reply,
+    ReplyPart,
+    Usage,
+    fields_of,
+)
 from focal_data.providers.openai import VENDOR, connected, failure_of
 from focal_data.providers.retrying import DEFAULT_POLICY, Call, CallPolicy
 from focal_data.settings import Settings
@@ -117,17 +124,11 @@ class OpenAIProvider(LLMProvider):
         return failure_of(error, call)
 
 
-class _Part(BaseModel):
-    """A part of a reply: what else it has is ignored, and it may be read from the SDK's own objects."""
-
-    model_config = ConfigDict(from_attributes=True, hide_input_in_errors=True)
-
-
-class _Details(_Part):
+class _Details(ReplyPart):
     cached_tokens: int | None = None
 
 
-class _Tokens(_Part):
+class _Tokens(ReplyPart):
     prompt_tokens: int
     completion_tokens: int
     prompt_tokens_details: _Details | None = None
@@ -142,12 +143,12 @@ class _Tokens(_Part):
         )
 
 
-class _Said(_Part):
+class _Said(ReplyPart):
     content: str | None = None
     refusal: str | None = None
 
 
-class _Choice(_Part):
+class _Choice(ReplyPart):
     message: _Said
     finish_reason: str | None
 
@@ -159,7 +160,7 @@ class _Choice(_Part):
         return self.message.content or ""
 
 
-class _Whole(_Part):
+class _Whole(ReplyPart):
     model: str
     choices: tuple[_Choice]
     usage: _Tokens
@@ -170,14 +171,14 @@ class _Whole(_Part):
         return Reply(choice.content(request_id), self.model, self.usage.usage(), finished, request_id, raw)
 
 
-class _Change(_Part):
+class _Change(ReplyPart):
     delta: _Said
     finish_reason: str | None = None
 
 
-class _Chunk(_Part):
+class _Chunk(ReplyPart):
     model: str
-    choices: list[_Change] = []
+    choices: tuple[_Change, ...] = ()
     usage: _Tokens | None = None
 
 
@@ -185,16 +186,16 @@ async def _pieces(chunks: AsyncIterator[Any], request_id: str) -> AsyncGenerator
     texts: list[str] = []
     refused: str | None = None
     finished: str | None = None
-    async for sent in chunks:
-        chunk = _Chunk.model_validate(sent)
+    counted: _Chunk | None = None
+    async for sent in chunks:  # to the very end: the connection is used again then
+        chunk = _Chunk.model_validate(fields_of(sent))
         for change in chunk.choices:
             refused = change.delta.refusal or refused
             finished = change.finish_reason or finished
             if change.delta.content:
                 texts.append(change.delta.content)
                 yield change.delta.content
-        if chunk.usage is not None and finished is not None:
-            said = _Said(content="".join(texts), refusal=refused)
-            choice = _Choice(message=said, finish_reason=finished)
-            yield _Whole(model=chunk.model, choices=(choice,), usage=chunk.usage).reply(request_id)
-            return
+        counted = counted if chunk.usage is None else chunk
+    if finished is not None and counted is not None and counted.usage is not None:
+        choice = _Choice(message=_Said(content="".join(texts), refusal=refused), finish_reason=finished)
+        yield _Whole(model=counted.model, choices=(choice,), usage=counted.usage).reply(request_id)

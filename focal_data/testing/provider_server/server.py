@@ -32,13 +32,14 @@ KEY: Final = "test-key"
 class ProviderServer:
     """Speaks the Messages API, Chat Completions and embeddings, while its block lasts.
 
-    ``then`` scripts the next requests, in order. ``key`` is the only one that it takes. ``open_connections`` counts
-    clients, and ``most_at_once`` is the most requests that were under way at one time.
+    ``then`` scripts the next requests, in order. ``key`` is the only one that it takes. ``connections`` counts all that were
+    made, ``open_connections`` those that are, and ``most_at_once`` is the most requests that were under way at one time.
     """
 
     def __init__(self, *, key: str = KEY) -> None:
         self.key = key
         self.requests: list[Received] = []
+        self.connections = 0
         self.open_connections = 0
         self.most_at_once = 0
         self._under_way = 0
@@ -92,6 +93,7 @@ class ProviderServer:
         if task is not None:
             self._clients.add(task)
             task.add_done_callback(self._clients.discard)
+        self.connections += 1
         self.open_connections += 1
         try:
             while await self._served(reader, writer):

@@ -71,7 +71,7 @@ async def test_a_connection_whose_stream_ended_is_used_again(
     for _ in range(3):
         async with llm.stream("Hi") as stream:
             assert [piece async for piece in stream]
-    assert 1 == server.open_connections
+    assert 1 == server.connections
 
 
 async def test_it_is_tried_again_until_it_begins(llm: LLMProvider, server: ProviderServer) -> None:
