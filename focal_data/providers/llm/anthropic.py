@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 DEFAULT_MODEL: Final = "claude-haiku-5-5"
 
 ERRORS: Final[Mapping[str, Kind]] = {
+    "AnthropicError": Kind.MISUSE,
+    "APIError": Kind.STATUS,
     "APIStatusError": Kind.STATUS,
     "APIConnectionError": Kind.CONNECTION,
     "APIResponseValidationError": Kind.UNREADABLE,
@@ -52,7 +54,9 @@ ERRORS: Final[Mapping[str, Kind]] = {
     "ToolsetUsageError": Kind.MISUSE,
     "WorkloadIdentityError": Kind.AUTHENTICATION,
 }
-"""What the SDK's exceptions become, each by the nearest of its classes that stands here."""
+"""What the SDK's exceptions become, each by the nearest of its classes that stands here: nothing of it escapes. The tests
+want each decided about by a class below the first two.
+"""
 
 _FINISHED: Final[Mapping[str | None, FinishReason]] = {
     "end_turn": FinishReason.STOP,
