@@ -35,6 +35,7 @@ from focal_data.migration.operations import (
 )
 from focal_data.migration.order import in_order, leaves
 from focal_data.migration.plugin import ACCESS, AUTOGENERATE
+from focal_data.tables import metadata
 
 PLUGINS: Final = ("alembic.autogenerate.*", AUTOGENERATE, ACCESS)
 """Alembic's own, and ours: what PostgreSQL makes of the tables, and who may do what to them."""
@@ -80,7 +81,7 @@ def prerequisites(tables: list[Table], catalogue: Catalogue, *, first: bool) -> 
         first or catalogue.extension_version is None
     ):
         yield CreateVectorExtensionOp()
-    if tables and (first or not catalogue.role_is_ready):
+    if any(map(_is_for_services, tables)) and (first or not catalogue.role_is_ready):
         yield CreateAppRoleOp()
 
 
@@ -89,9 +90,15 @@ def changes(table: Table, catalogue: Catalogue, subject: Subject) -> Iterator[Fo
     state = catalogue.tables.get(table.name)
     made_here = state is None
     state = state or TableState()
-    for op in [*_isolation(table, state, subject), *_grants(table, state), *_parameters(table, state)]:
+    access = [*_isolation(table, state, subject), *_grants(table, state)] if _is_for_services(table) else []
+    for op in [*access, *_parameters(table, state)]:
         yield op.with_table() if made_here else op
     yield from _storage(table, state)
+
+
+def _is_for_services(table: Table) -> bool:
+    """Whether the application role is to use it: one of our metadata, or one that has a tenant, or says what it grants."""
+    return table.metadata is metadata or "tenant_id" in table.columns or "grants" in table.info
 
 
 def belongings(name: str, catalogue: Catalogue) -> Iterator[FocalOperation]:

@@ -57,9 +57,16 @@ def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE
 
 
 def autogenerate_options() -> dict[str, Any]:
-    """What an ``env.py`` of one's own gives to ``context.configure``, beside its connection and its metadata:
-    ``context.configure(connection=connection, target_metadata=metadata, **autogenerate_options())``.
+    """What an ``env.py`` of one's own gives to ``context.configure``, beside its connection and its metadata.
+
+    ``context.configure(connection=connection, target_metadata=metadata, **autogenerate_options())`` sees and writes what
+    ours does, and leaves the tables of focal_data alone.
     """
+    others = package_tables() | {VERSION_TABLE}
+    return _comparing() | {"include_name": lambda name, kind, parents: kind != "table" or name not in others}
+
+
+def _comparing() -> dict[str, Any]:
     register()
     return {
         "transaction_per_migration": True,
@@ -74,7 +81,7 @@ def autogenerate_options() -> dict[str, Any]:
 def configuration(metadata: MetaData, *, version_table: str, services: Services) -> dict[str, Any]:
     """What Alembic must know to compare and to migrate."""
     return {
-        **autogenerate_options(),
+        **_comparing(),
         "target_metadata": metadata,
         "version_table": version_table,
         "include_object": object_filter(version_table),

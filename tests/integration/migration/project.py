@@ -38,6 +38,7 @@ class Project:
     path: Path
     estate: Estate
     metadata: MetaData
+    environment: str = ENVIRONMENT
     watch: Callable[[Connection], None] = lambda connection: None
     """What is done with every connection before a command uses it."""
 
@@ -45,7 +46,7 @@ class Project:
         if (self.path / "env.py").exists():
             return
         (self.path / "versions").mkdir(parents=True)
-        (self.path / "env.py").write_text(ENVIRONMENT, encoding="utf-8")
+        (self.path / "env.py").write_text(self.environment, encoding="utf-8")
         template = (REPOSITORY / "alembic/script.py.mako").read_text(encoding="utf-8")
         (self.path / "script.py.mako").write_text(template, encoding="utf-8")
 

@@ -1,0 +1,72 @@
+"""A user's own migrations in the same database: neither touches the other's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy.dialects.postgresql import ENUM
+
+from focal_data.migration import runner
+from focal_data.tables import metadata as ours
+from tests.integration.migration.changes import new_metadata, notes
+from tests.integration.migration.conftest import Estate
+from tests.integration.migration.project import Project, operations
+
+PLAIN = """from alembic import context
+from focal_data.migration.environment import autogenerate_options
+
+given = context.config.attributes
+context.configure(connection=given["connection"], target_metadata=given["metadata"], **autogenerate_options())
+with context.begin_transaction():
+    context.run_migrations()
+"""
+
+
+def _orders(*values: str) -> MetaData:
+    metadata = new_metadata()
+    Table(
+        "orders",
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("state", ENUM(*values, name="order_state")),
+        Column("text", Text),
+        Index("ix_orders_state", "state"),
+    )
+    return metadata
+
+
+async def test_an_environment_of_ones_own(estate: Estate, tmp_path: Path) -> None:
+    """Two lines in anybody's env.py: it sees what ours sees of its tables, and nothing of ours; ours sees nothing of its."""
+    project = Project(tmp_path / "migrations", estate, _orders("new", "paid"), PLAIN)
+    before = await estate.catalogue()
+    assert ["create_enum", "create_table", "create_index"] == operations(await project.generate("a"))
+    await project.upgrade()
+    await project.check()
+    assert [] == await runner.check(estate.settings)
+
+    project.metadata = _orders("new", "paid", "sent")
+    assert ["change_enum"] == operations(await project.generate("b"))
+    await project.upgrade()
+    await project.check()
+    assert [] == await runner.check(estate.settings)
+    await runner.downgrade(estate.settings, "base")
+    await runner.upgrade(estate.settings)
+    await project.check()
+    await project.downgrade("base")
+    await estate.as_admin("DROP TABLE alembic_version")  # which Alembic leaves
+    assert before == await estate.catalogue()
+
+
+async def test_tables_in_the_same_metadata(estate: Estate, tmp_path: Path) -> None:
+    """A project that adds to our metadata migrates what it has added, and ours does not drop it."""
+    project = Project(tmp_path / "migrations", estate, new_metadata())
+    for table in ours.sorted_tables:
+        table.to_metadata(project.metadata)
+    notes()(project.metadata)
+    found = operations(await project.generate("a"))
+    assert ["create_table", "create_table"] == [name for name in found if name == "create_table"]
+    assert not [name for name in found if name.startswith(("drop", "alter"))]
+    await project.upgrade()
+    await project.check()
+    assert [] == await runner.check(estate.settings)
