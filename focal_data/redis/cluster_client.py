@@ -20,7 +20,7 @@ from focal_data.errors import Outcome, SettingsError, StoreTimeoutError
 from focal_data.redis.client import LOST, RedisClient, facts_of
 from focal_data.redis.connections import Connections, Fate, Reply
 from focal_data.redis.script import Effect, Script, packed
-from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS
+from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, REFUSED
 from focal_data.settings import PREFIX, Settings
 from focal_data.telemetry import log_failure
 
@@ -222,16 +222,25 @@ class ClusterClient(RedisClient):
             self._refreshed = clock()
             try:
                 await self._cluster.nodes_manager.initialize()
-            except driver.RedisClusterException:
-                raise driver.ConnectionError from None
-            self._stale = False
+            except driver.RedisClusterException as error:
+                why = error.__cause__
+            else:
+                self._stale = False
+                return
+        if isinstance(why, driver.RedisClusterException):
+            raise SettingsError(
+                f"{PREFIX}REDIS_CLUSTER", "the server is no cluster, or the login may not ask it"
+            )
+        raise why if isinstance(why, REFUSED) else driver.ConnectionError
 
     async def _primaries(self) -> list[ClusterNode]:
         try:
             async with asyncio.timeout(self._seconds):
                 self._stale = True
                 await self._refresh()
-            return self._cluster.get_primaries()
+            if primaries := self._cluster.get_primaries():
+                return primaries
+            raise driver.ConnectionError
         except DRIVER_ERRORS as error:
             failure = self._failure(error, "nodes", b"redis", Effect.READ, Fate())
         raise failure

@@ -100,7 +100,7 @@ def running_cluster(program: str, folder: Path) -> Iterator[RunningCluster]:
     """Six processes; ready when every node knows that all slots are served."""
     with ExitStack() as stack:
         nodes = []
-        for number, port in enumerate(_free_ports(2 * PRIMARIES)):
+        for number, port in enumerate(free_ports(2 * PRIMARIES)):
             nodes.append(ClusterServer(program, folder / str(number), port))
             stack.callback(nodes[-1].kill)
         for node in nodes:
@@ -140,7 +140,7 @@ def _is_linked(replica: ClusterServer) -> bool:
         return connection.info("replication").get("master_link_status") == "up"
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Such that the cluster's own port, 10,000 higher, can be used too."""
     with ExitStack() as stack:
         ports: list[int] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -9,9 +10,17 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import redis
 from redis.crc import key_slot
 
-from focal_data.errors import Outcome, SettingsError, StaleRevisionError, StoreConnectionError
+from focal_data.errors import (
+    AccessError,
+    Outcome,
+    SettingsError,
+    StaleRevisionError,
+    StoreConnectionError,
+    StoreTimeoutError,
+)
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
 from focal_data.redis.cluster_client import ClusterClient, client_of
@@ -27,7 +36,7 @@ from focal_data.stores.session import SessionMaintenance, SessionStore
 from focal_data.testing.contracts.base import Tenants
 from focal_data.testing.contracts.session import MovedClock, SessionStoreContract
 from focal_data.testing.contracts.session.base import at_step
-from tests.integration.redis.cluster import RunningCluster, running_cluster
+from tests.integration.redis.cluster import RunningCluster, free_ports, running_cluster
 from tests.integration.redis.examples import AGENT, a_session, cold_key, hot_key
 from tests.integration.redis.server import RedisServer, executables
 
@@ -298,3 +307,62 @@ async def test_replicas_need_a_cluster(server: RedisServer) -> None:
     """Only a cluster's nodes know which replicas there are."""
     with pytest.raises(SettingsError, match="FOCAL_DATA_SESSION_DURABILITY"):
         client_of(Settings.of(redis_url=server.url, session_durability="replicated"))
+
+
+async def test_a_server_that_is_no_cluster() -> None:
+    """It says so itself, and the error names the setting."""
+    (port,) = free_ports(1)
+    with tempfile.TemporaryDirectory(prefix="focal-") as folder:
+        server = RedisServer(Path(folder))
+        server.start("--port", str(port))
+        try:
+            settings = Settings.of(redis_url=f"redis://127.0.0.1:{port}", redis_cluster=True)
+            async with client_of(settings) as client:
+                with pytest.raises(SettingsError, match="FOCAL_DATA_REDIS_CLUSTER"):
+                    await client.check()
+        finally:
+            server.kill()
+
+
+async def test_wrong_password(cluster: RunningCluster, tenant_id: TenantId) -> None:
+    """A login that is refused is told at once, without the password."""
+    for node in cluster.nodes:
+        node.tell("CONFIG", "SET", "requirepass", "right")
+    url = cluster.url.replace("redis://", "redis://:{}@")
+    try:
+        async with client_of(Settings.of(redis_url=url.format("wr0ng"), redis_cluster=True)) as client:
+            with pytest.raises(AccessError) as error:
+                await RedisSessionStore(client, tenant_id).get(new_id())
+        async with client_of(Settings.of(redis_url=url.format("right"), redis_cluster=True)) as client:
+            assert await RedisSessionStore(client, tenant_id).get(new_id()) is None
+    finally:
+        for node in cluster.nodes:
+            with redis.Redis(port=node.port, password="right") as direct:
+                direct.config_set("requirepass", "")
+    assert "wr0ng" not in f"{error.value} {error.value.__cause__!r}"
+
+
+async def test_nobody_there(tenant_id: TenantId) -> None:
+    """A cluster of which no node answers is our error in time."""
+    settings = Settings.of(redis_url="redis://127.0.0.1:1", redis_cluster=True, redis_timeout=0.5)
+    async with client_of(settings) as client:
+        with pytest.raises((StoreConnectionError, StoreTimeoutError)) as error:
+            await RedisSessionStore(client, tenant_id).save(a_session())
+        assert "not_applied" == error.value.outcome
+        assert not await RedisSessionMaintenance(client).health_check()
+
+
+async def test_cancelled(client: ClusterClient, store: RedisSessionStore) -> None:
+    """A call that is cancelled leaves no answer behind for the next one to take as its own."""
+    sessions = [await store.save(a_session(channel_user_id=f"user-{n}")) for n in range(20)]
+    for turn in range(200):
+        one = sessions[turn % 20]
+        call = store.get(one.session_id) if turn % 2 else store.list_by_agent(AGENT)
+        task = asyncio.create_task(call)
+        for _ in range(turn % 9):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        session = sessions[(turn + 7) % 20]
+        assert session == await store.get(session.session_id)
+        assert session == await store.get_by_channel(session.channel, session.channel_user_id)
