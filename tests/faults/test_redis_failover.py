@@ -19,14 +19,12 @@ from focal_data.redis.session import RedisSessionStore
 from focal_data.settings import Settings
 from tests.integration.redis.cluster import ClusterServer, RunningCluster, running_cluster
 from tests.integration.redis.examples import a_session
-from tests.integration.redis.server import executables
+from tests.integration.redis.server import every_server
 
 pytestmark = pytest.mark.slow
 
-PROGRAMS = executables()
 
-
-@pytest.fixture(params=PROGRAMS.values(), ids=PROGRAMS)
+@pytest.fixture(params=every_server())
 def fragile(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
     """A cluster of this test alone."""
     with (

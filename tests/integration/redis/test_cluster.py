@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import redis
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from redis.crc import key_slot
 
 from focal_data.errors import (
@@ -38,19 +41,18 @@ from focal_data.testing.contracts.session import MovedClock, SessionStoreContrac
 from focal_data.testing.contracts.session.base import at_step
 from tests.integration.redis.cluster import RunningCluster, free_ports, running_cluster
 from tests.integration.redis.examples import AGENT, a_session, cold_key, hot_key
-from tests.integration.redis.server import RedisServer, executables
+from tests.integration.redis.server import RedisServer, every_server
+from tests.integration.redis.test_session_agreement import QUIET, Step, agree, taken_steps
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def started() -> Iterator[RunningCluster]:
-    programs = list(executables().values())
-    if not programs:
-        pytest.skip("no redis-server with cluster support was found")
+@pytest.fixture(scope="module", params=every_server())
+def started(request: pytest.FixtureRequest) -> Iterator[RunningCluster]:
+    """Of each kind of server that this machine has."""
     with (
         tempfile.TemporaryDirectory(prefix="focal-") as folder,
-        running_cluster(programs[0], Path(folder)) as found,
+        running_cluster(request.param, Path(folder)) as found,
     ):
         yield found
 
@@ -366,3 +368,14 @@ async def test_cancelled(client: ClusterClient, store: RedisSessionStore) -> Non
         session = sessions[(turn + 7) % 20]
         assert session == await store.get(session.session_id)
         assert session == await store.get_by_channel(session.channel, session.channel_user_id)
+
+
+@hypothesis_settings(QUIET, max_examples=60)
+@given(taken=taken_steps)
+async def test_it_agrees_with_memory(
+    client: ClusterClient, started: RunningCluster, taken: list[Step]
+) -> None:
+    """About random calls, as one server does."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(primary.direct()) for primary in started.primaries]
+        await agree(client, servers, taken)
