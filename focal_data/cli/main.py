@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from io import TextIOWrapper
 from time import perf_counter
@@ -35,15 +36,24 @@ def run() -> None:
     try:
         if not all(map(find_spec, _NEEDED)):
             raise UsageError('the command line is not installed: pip install "focal-data[cli]"')
-        from focal_data.cli.app import app
-
-        app(arguments, prog_name="focal-data", obj=started)
+        _app(arguments)(arguments, prog_name="focal-data", obj=started)
     except KeyboardInterrupt:  # before there was a command to tell it to
         sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             raise
         end_with(error)
+
+
+def _app(arguments: list[str]) -> Callable[..., object]:
+    """All commands, or only those that ``arguments`` ask for, where the others take longer to load than they to run."""
+    if next((argument for argument in arguments if not argument.startswith("-")), None) == "db":
+        from focal_data.cli.root import migrating
+
+        return migrating()
+    from focal_data.cli.app import app
+
+    return app
 
 
 def end_with(error: BaseException) -> NoReturn:
