@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from benchmarks import auditing, peers, sessions, works
+from benchmarks import auditing, peers, providing, sessions, works
 from benchmarks.ground import Ground, ground
 from benchmarks.timing import Ratio, Work, timed
 from focal_data.migration import runner
@@ -36,6 +36,8 @@ PACKAGES = (
     "pgvector",
     "advanced-alchemy",
     "aiocache",
+    "anthropic",
+    "openai",
 )
 
 
@@ -71,6 +73,9 @@ async def all_works(here: Ground, make: async_sessionmaker[AsyncSession]) -> Asy
             yield work
     async with auditing.audit_works(here) as audit_works:
         for work in audit_works:
+            yield work
+    async with providing.provider_works() as provider_works:
+        for work in provider_works:
             yield work
 
 
