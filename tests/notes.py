@@ -6,7 +6,6 @@ Its metadata is its own, so that no other test takes it for one of the package's
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -17,11 +16,12 @@ from sqlmodel import Field
 from focal_data.database.engine import Database, dsn
 from focal_data.database.statement import DIALECT
 from focal_data.database.tenancy import DEFAULT_GRANTS, enable_policy, grant
+from focal_data.domain.base import Entity, Name, UtcDatetime
 from focal_data.inmemory.repository import InMemoryRepository, Parent, Unique, alive
 from focal_data.migration import runner
 from focal_data.repositories.base import TenantRepository
 from focal_data.settings import Settings
-from focal_data.tables.base import SoftDeletableTable, metadata
+from focal_data.tables.base import SoftDeletableTable, SoftDeleteMixin, TenantTable, metadata
 from focal_data.tables.columns import (
     JsonDict,
     TypedJSON,
@@ -40,8 +40,41 @@ UNIQUE = "uq_notes_code"
 PARENT = "fk_notes_about_id"
 
 
+_OWN = MetaData(naming_convention=metadata.naming_convention)
+
+
 class _OwnTable(SoftDeletableTable):
-    metadata = MetaData(naming_convention=metadata.naming_convention)
+    metadata = _OWN
+
+
+class _OwnMarkedTable(SoftDeleteMixin, TenantTable):
+    metadata = _OWN
+
+
+class MarkTable(_OwnMarkedTable, table=True):
+    """Deleted softly, and nothing more: no revision, no times."""
+
+    __tablename__ = "marks"
+
+    label: str = Field(max_length=255)
+
+
+class Mark(Entity):
+    """What ``MarkTable`` keeps."""
+
+    label: Name
+    deleted_at: UtcDatetime | None = None
+
+
+class MarkRepository(TenantRepository[MarkTable, Mark]):
+    """Marks."""
+
+
+class InMemoryMarkRepository(InMemoryRepository[Mark]):
+    """Marks, in memory."""
+
+    kind = "marks"
+    domain = Mark
 
 
 class NoteTable(_OwnTable, table=True):
@@ -82,18 +115,17 @@ class InMemoryNoteRepository(InMemoryRepository[Note]):
 
 @asynccontextmanager
 async def note_settings(engines: Engines) -> AsyncIterator[Settings]:
-    """Settings for a database at head that has the table of notes too."""
+    """Settings for a database at head that has the tables of notes and of marks too."""
     async with fresh_database(engines.admin_url) as url:
         settings = Settings.of(database_url=url, redis_url=engines.redis_url)
         await runner.upgrade(settings)
-        table: Any = NoteTable.__table__  # type: ignore[attr-defined]
-        made = [CreateTable(table), *(CreateIndex(index) for index in table.indexes)]
         async with owner(settings) as connection:
-            for clause in made:
-                await connection.execute(str(clause.compile(dialect=DIALECT)))
-            for text in enable_policy("notes", settings.app_role, "tests"):
-                await connection.execute(text)
-            await connection.execute(grant("notes", DEFAULT_GRANTS, settings.app_role))
+            for table in _OWN.sorted_tables:
+                for clause in (CreateTable(table), *(CreateIndex(index) for index in table.indexes)):
+                    await connection.execute(str(clause.compile(dialect=DIALECT)))
+                for text in enable_policy(table.name, settings.app_role, "tests"):
+                    await connection.execute(text)
+                await connection.execute(grant(table.name, DEFAULT_GRANTS, settings.app_role))
         yield settings
 
 

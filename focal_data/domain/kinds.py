@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import date, datetime
 from enum import Enum, StrEnum
 from functools import cache
@@ -58,6 +58,7 @@ _KINDS: Final[dict[Any, Kind]] = {
     AwareDatetime: Kind.TIME,  # at run time it is a class of its own
     date: Kind.DATE,
 }
+_AS_JSON: Final = (dict, list, tuple, set, frozenset, BaseModel)
 _AS_TEXT: Final = {Kind.UUID, Kind.TIME, Kind.DATE}
 _LISTED: Final = {Kind.TEXT, Kind.ENUM, Kind.INTEGER, Kind.NUMBER, Kind.UUID, Kind.BOOLEAN}
 _SORTED: Final = _LISTED | {Kind.TIME, Kind.DATE}
@@ -147,9 +148,10 @@ def _kind(annotation: Any) -> Kind:
         return Kind.JSON
     if issubclass(annotation, Enum) and issubclass(annotation, str):
         return Kind.ENUM
-    if issubclass(annotation, bytes | Embedding | Enum):
+    if issubclass(annotation, Embedding | Enum):
         return Kind.OTHER
-    return _KINDS.get(annotation, Kind.JSON)
+    as_json = annotation is object or is_dataclass(annotation) or issubclass(annotation, _AS_JSON)
+    return _KINDS.get(annotation, Kind.JSON if as_json else Kind.OTHER)
 
 
 @cache

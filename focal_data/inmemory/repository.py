@@ -305,7 +305,7 @@ class InMemoryRepository(InMemoryListing[E]):
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _remark(self, tables: Tables, current: Any, **stamps: datetime | None) -> None:
-        self.put(tables, self.stamped(current, **stamps, revision=current.revision + 1))
+        self.put(tables, self.stamped(current, **stamps, revision=getattr(current, "revision", 0) + 1))
 
     def _claim(self, tables: Tables, unique: Unique, old: E | None, entity: E) -> None:
         key = unique.key(entity)

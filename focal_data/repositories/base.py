@@ -203,8 +203,10 @@ class TenantRepository(ListingRepository[TableT, E]):
 
     @classmethod
     def _marked(cls, deleted_at: Any, *key: ColumnElement[bool]) -> Update:
-        changes = {"deleted_at": deleted_at, "revision": cls.c.revision + 1, "updated_at": bindparam("now")}
-        return update(cls.table).values(changes).where(*(key or cls._key()))
+        changes = {"deleted_at": deleted_at, "updated_at": bindparam("now")}
+        changes |= {"revision": cls.c.revision + 1} if "revision" in cls.c else {}
+        kept = {name: value for name, value in changes.items() if name in cls.c}
+        return update(cls.table).values(kept).where(*(key or cls._key()))
 
     @classmethod
     def _guard(cls) -> ColumnElement[bool]:

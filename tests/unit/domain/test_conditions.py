@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from ipaddress import IPv4Address
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
 
+from focal_data.domain.base import ValueObject
 from focal_data.domain.conditions import CONDITION, AllOf, AnyOf, Between, Condition, Equals, Not, field
 from focal_data.domain.matching import EVERYTHING, matches, understood
 from focal_data.errors import InvalidDataError
@@ -141,3 +144,21 @@ def _form(condition: Condition) -> Form:
     from focal_data.domain.listing import Request
 
     return Request.of(Note, condition, order_by="title").form
+
+
+@pytest.mark.parametrize("name", ["price", "at", "lasting", "where", "letters"])
+def test_of_what_no_backend_compares_alike_nothing_is_asked(name: str) -> None:
+    """Numbers of any precision, times of day, durations, and what only pydantic knows are no JSON; but they may be missing."""
+
+    class Offer(ValueObject):
+        price: Decimal | None = None
+        at: time | None = None
+        lasting: timedelta | None = None
+        where: IPv4Address | None = None
+        letters: bytes | None = None
+
+    for condition in (field(name).equals(1), field(name).between(1), field(name).contains(1)):
+        with pytest.raises(InvalidDataError) as caught:
+            matches(condition, Offer())
+        assert f"where.{name}" == caught.value.field
+    assert matches(field(name).is_null(), Offer())
