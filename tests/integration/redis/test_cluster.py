@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -22,13 +23,14 @@ from focal_data.errors import (
     SettingsError,
     StaleRevisionError,
     StoreConnectionError,
+    StoreError,
     StoreTimeoutError,
 )
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
 from focal_data.redis.cluster_client import ClusterClient, client_of
 from focal_data.redis.cluster_writer import ClusterWriter
-from focal_data.redis.codec import encode
+from focal_data.redis.codec import encode, microseconds
 from focal_data.redis.connections import Connections, Fate
 from focal_data.redis.erasure import SessionErasure
 from focal_data.redis.places import Place, slot_of
@@ -40,7 +42,7 @@ from focal_data.testing.contracts.base import Tenants
 from focal_data.testing.contracts.session import MovedClock, SessionStoreContract
 from focal_data.testing.contracts.session.base import at_step
 from tests.integration.redis.cluster import RunningCluster, free_ports, running_cluster
-from tests.integration.redis.examples import AGENT, a_session, cold_key, hot_key
+from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
 from tests.integration.redis.server import RedisServer, every_server
 from tests.integration.redis.test_session_agreement import QUIET, Step, agree, taken_steps
 
@@ -379,3 +381,60 @@ async def test_it_agrees_with_memory(
     with ExitStack() as stack:
         servers = [stack.enter_context(primary.direct()) for primary in started.primaries]
         await agree(client, servers, taken)
+
+
+async def test_a_list_reads_on_until_its_order_is_certain(
+    store: RedisSessionStore, cluster: RunningCluster, tenant_id: TenantId, clock: MovedClock
+) -> None:
+    """An entry that is ahead of its session, since somebody is saving it, takes nobody's place."""
+    oldest = await store.save(a_session())
+    newer = []
+    for _ in range(12):
+        clock.advance(seconds=1)
+        newer.append(await store.save(a_session()))
+    name = keys.index(tenant_id.hex.encode(), keys.agent_term(AGENT, oldest.status))
+    ahead = {oldest.session_id.hex: -microseconds(clock.advance(seconds=1))}
+    with cluster.direct_to(name) as connection:
+        connection.zadd(name, ahead)
+        assert newer[:3:-1] == await store.list_by_agent(AGENT, limit=8)
+        assert [*newer[::-1], oldest] == await store.list_by_agent(AGENT)
+        assert ahead[oldest.session_id.hex] == connection.zscore(name, oldest.session_id.hex)
+        clock.advance(minutes=11)
+        assert newer[:3:-1] == await store.list_by_agent(AGENT, limit=8)
+        assert connection.zscore(name, oldest.session_id.hex) > ahead[oldest.session_id.hex]
+
+
+async def test_saves_sweep(store: RedisSessionStore, cluster: RunningCluster, clock: MovedClock) -> None:
+    """A deployment that never cleans up does not grow for ever."""
+    for _ in range(25):
+        for number in range(20):
+            await store.save(a_session(channel_user_id=f"user-{number}"))
+        clock.advance(days=2)
+
+    assert len(cluster.keys()) < 20 * 6 * 10
+
+
+async def test_out_of_memory(
+    store: RedisSessionStore, cluster: RunningCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A full cluster refuses a save wholly and gives what it has, hot or cold; with room again, it saves."""
+    session = await store.save(a_session())
+    await store.demote_to_persistent(session.session_id)
+    before = sorted(cluster.keys())
+    caplog.set_level(logging.DEBUG)
+    for primary in cluster.primaries:
+        primary.tell("CONFIG", "SET", "maxmemory", 1)
+    try:
+        for refused in (a_session(), session.evolve(agent_id=new_id())):
+            with pytest.raises(StoreError, match="out of memory") as error:
+                await store.save(refused)
+            assert SECRET not in f"{error.value!r} {error.value.__cause__!r}"
+        assert session == await store.get(session.session_id)
+        assert session == await store.get_by_channel(session.channel, session.channel_user_id)
+        assert [session] == await store.list_by_agent(AGENT)
+        assert before == sorted(cluster.keys())
+    finally:
+        for primary in cluster.primaries:
+            primary.tell("CONFIG", "SET", "maxmemory", 0)
+    assert SECRET not in caplog.text
+    assert 2 == (await store.save(session)).revision
