@@ -19,7 +19,8 @@ NEWEST: Final = ("0002", "audit chain")
 
 def main() -> None:
     number, title = NEWEST
-    (REPOSITORY / f"alembic/versions/{number}_{title.replace(' ', '_')}.py").unlink(missing_ok=True)
+    for file in (REPOSITORY / "alembic/versions").glob(f"{number}_*.py"):
+        file.unlink()
     with EmbeddedEngines.start(redis=False) as engines:
         environment = os.environ | {
             "FOCAL_DATA_MIGRATION_URL": engines.database_url,

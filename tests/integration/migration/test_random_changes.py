@@ -141,7 +141,7 @@ async def test_any_change_goes_up_and_down(
 
 
 def _in_one_wording(catalogue: dict[str, list[str]]) -> dict[str, list[str]]:
-    """A list of texts in one of its two wordings: to alter a type, PostgreSQL reads what it has printed, and prints it again."""
+    """A list of texts is printed in two ways: to alter a type, PostgreSQL reads what it has printed, and prints it again."""
 
     def cast(match: re.Match[str]) -> str:
         values = (f"({value})::text" for value in match[1].split(", "))
