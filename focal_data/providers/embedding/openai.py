@@ -88,7 +88,7 @@ class OpenAIEmbeddingProvider(EmbeddingProvider):
         for index, size in enumerate(sizes):
             if size > MAX_TEXT_BYTES:
                 raise _too_long(index)
-        tasks = [asyncio.ensure_future(self._embedded(checked, sizes, span)) for span in _spans(sizes)]
+        tasks = [asyncio.create_task(self._embedded(checked, sizes, span)) for span in _spans(sizes)]
         return [embedding for part in await _all(tasks) for embedding in part]
 
     async def _embedded(self, texts: list[str], sizes: list[int], span: range) -> list[Embedding]:
@@ -124,7 +124,7 @@ class OpenAIEmbeddingProvider(EmbeddingProvider):
         return embeddings
 
 
-async def _all(tasks: list[asyncio.Future[list[Embedding]]]) -> list[list[Embedding]]:
+async def _all(tasks: Sequence[asyncio.Future[list[Embedding]]]) -> list[list[Embedding]]:
     """What all of them return; the first that fails, or who cancels, ends the others."""
     try:
         if tasks:
