@@ -108,7 +108,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = str(first["loc"][0]) if first["loc"] else "settings"
-            failure = SettingsError(f"{PREFIX}{name.upper().removeprefix(PREFIX)}", first["msg"].removeprefix("Value error, "))
+            failure = SettingsError(
+                f"{PREFIX}{name.upper().removeprefix(PREFIX)}", first["msg"].removeprefix("Value error, ")
+            )
         raise failure  # out here, pydantic's error, which holds the value, is not its context
 
     @staticmethod

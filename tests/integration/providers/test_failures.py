@@ -20,7 +20,7 @@ from focal_data.providers.llm.base import LLMProvider
 from focal_data.testing.provider_server import Behaviour, Fail, Garble, Hang, ProviderServer, Reset, Say
 from tests.integration.providers.conftest import QUICK, Make
 
-RETRIED = {
+RETRIED: dict[int, type[ProviderError]] = {
     408: ProviderConnectionError,
     409: ProviderConnectionError,
     429: RateLimitError,
@@ -31,7 +31,7 @@ RETRIED = {
     504: ProviderConnectionError,
     529: ProviderConnectionError,
 }
-FINAL = {
+FINAL: dict[int, type[ProviderError]] = {
     400: ProviderError,
     401: AuthenticationError,
     402: AuthenticationError,
