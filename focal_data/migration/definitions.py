@@ -20,6 +20,8 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.types import ARRAY, TypeDecorator, TypeEngine
 
 from focal_data.database.tenancy import literal, quoted
+from focal_data.errors import AccessError, FocalDataError, UsageError
+from focal_data.migration.connection import beneath
 
 CHECK, UNIQUE, INDEX, STATISTICS = "check", "unique", "index", "statistics"
 TYPE, DEFAULT, COMPUTED, USES, EXPRESSION = "type", "default", "computed", "uses", "expression"
@@ -196,17 +198,36 @@ def _describe(connection: Connection, tables: Sequence[Table]) -> None:
             f"CREATE TYPE pg_temp.{quoted(name)} AS ENUM ({', '.join(map(literal, values))})"
         )
     for table in tables:
-        create = str(
-            CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=connection.dialect)
+        try:
+            _make(connection, table)
+        except DBAPIError as error:
+            failure = _unmade(table.name, getattr(beneath(error), "sqlstate", ""))
+        else:
+            continue
+        raise failure
+
+
+def _unmade(table: str, code: str) -> FocalDataError:
+    if code == "42501":
+        return AccessError(
+            "autogenerate needs the right to make temporary tables: GRANT TEMPORARY ON DATABASE …"
         )
-        connection.exec_driver_sql(create.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
-        for index in table.indexes:
-            text = str(CreateIndex(index).compile(dialect=connection.dialect))
-            connection.exec_driver_sql(text.replace("INDEX CONCURRENTLY ", "INDEX ", 1))
-        for name, definition in statistics(table).items():
-            connection.exec_driver_sql(
-                f"CREATE STATISTICS pg_temp.{quoted(name)} {definition} FROM {quoted(table.name)}"
-            )
+    return UsageError(
+        f"table {table} can't be made as it is declared ({code}): a type, function or operator class that it names must"
+        " be in the database first, and its expressions must be PostgreSQL's"
+    )
+
+
+def _make(connection: Connection, table: Table) -> None:
+    create = str(CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=connection.dialect))
+    connection.exec_driver_sql(create.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
+    for index in table.indexes:
+        text = str(CreateIndex(index).compile(dialect=connection.dialect))
+        connection.exec_driver_sql(text.replace("INDEX CONCURRENTLY ", "INDEX ", 1))
+    for name, definition in statistics(table).items():
+        connection.exec_driver_sql(
+            f"CREATE STATISTICS pg_temp.{quoted(name)} {definition} FROM {quoted(table.name)}"
+        )
 
 
 def statistics(table: Table) -> dict[str, str]:

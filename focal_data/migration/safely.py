@@ -83,8 +83,8 @@ class _Revision:
 
 def write_safely(context: MigrationContext, revision: object, directives: list[Any]) -> None:
     """``process_revision_directives``: make of what autogenerate has found one to three revisions, one after the other."""
-    (script,) = directives
-    if script.upgrade_ops is None or script.upgrade_ops.is_empty():
+    script = directives[0]
+    if len(directives) > 1 or script.upgrade_ops is None or script.upgrade_ops.is_empty():
         return
     partitioned = _partitioned(context)
     parts = [part for part in _parts(script.upgrade_ops, partitioned) if part.ops]

@@ -7,11 +7,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy.engine import make_url
 
+from focal_data.errors import AccessError, UsageError
 from focal_data.migration import runner
 from focal_data.tables import metadata
+from tests.integration.migration.changes import ck, new_metadata, notes
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
-from tests.integration.migration.project import operations
+from tests.integration.migration.project import Project, operations
 
 ALL = "['SELECT', 'INSERT', 'UPDATE', 'DELETE']"
 
@@ -123,6 +126,24 @@ async def test_a_table_that_is_missing_is_made_whole(estate: Estate) -> None:
         "op.create_index(op.f('ix_templates_agent_id'), 'templates', ['tenant_id', 'agent_id'], unique=False)"
     )
     assert [index, "op.create_tenant_policy('templates')", f"op.grant_app('templates', {ALL})"] == rest
+
+
+async def test_a_table_that_can_not_be_made_is_named(new_estate: NewEstate, tmp_path: Path) -> None:
+    """What it names is missing: the developer is told which table, and not shown a driver's traceback."""
+    project = Project(tmp_path / "migrations", await new_estate(), new_metadata())
+    notes()(project.metadata)
+    await project.generate("a")
+    await project.upgrade()
+    project.metadata = new_metadata()
+    notes(ck("no_such_function(title)", "impossible"))(project.metadata)
+    with pytest.raises(UsageError, match=r"table notes can't be made as it is declared \(42883\)"):
+        await project.generate("b")
+    await project.estate.as_admin(
+        f"REVOKE TEMPORARY ON DATABASE {make_url(project.estate.admin_url).database} FROM PUBLIC",
+        f"ALTER DATABASE {make_url(project.estate.admin_url).database} OWNER TO CURRENT_USER",
+    )
+    with pytest.raises(AccessError, match="right to make temporary tables"):
+        await project.generate("b")
 
 
 async def test_another_role_gets_policies_and_grants(estate: Estate) -> None:

@@ -62,8 +62,15 @@ async def make_and_take_back(project: Project, change: Change) -> None:
     assert before != after
     await project.downgrade("a")
     assert before == await project.catalogue()
+    assert [("first", 3)] == await _rows(project)
     await project.upgrade()
     assert after == await project.catalogue()
+    assert [("first", 3)] == await _rows(project)
+
+
+async def _rows(project: Project) -> list[tuple[str, int]]:
+    async with project.estate.connection(project.estate.owner) as connection:
+        return [tuple(row) for row in await connection.fetch("SELECT title, stars FROM notes")]
 
 
 async def fill(project: Project, change: Change) -> None:
