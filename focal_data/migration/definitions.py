@@ -40,7 +40,8 @@ _QUERY: Final = """
                       WHERE attnum > 0 AND NOT attisdropped)
     SELECT 'type', table_name, attname::text, format_type(atttypid, atttypmod) FROM columns
     UNION ALL
-    SELECT CASE attgenerated WHEN '' THEN 'default' ELSE 'computed' END, table_name, attname::text, pg_get_expr(adbin, adrelid)
+    SELECT CASE attgenerated WHEN '' THEN 'default' ELSE 'computed' END, table_name, attname::text,
+           pg_get_expr(adbin, adrelid) || CASE attgenerated WHEN 'v' THEN ' VIRTUAL' ELSE '' END
       FROM columns JOIN pg_attrdef ON adrelid = columns.oid AND adnum = attnum
     UNION ALL
     SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'unique' END, name, conname::text, pg_get_constraintdef(c.oid)
