@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from typing import Any, ClassVar, Final, cast
 
 from redis import exceptions as driver
@@ -198,12 +197,9 @@ class ClusterClient(RedisClient):
             )
 
     async def _recover(self, error: Exception, failures: int) -> None:
-        if isinstance(error, driver.MovedError) and failures == 1:
-            with suppress(KeyError):
-                await self._cluster.nodes_manager.move_slot(error)
-                return
         self._stale = True
-        await super()._recover(error, failures)
+        if failures > 1 or not isinstance(error, driver.MovedError):
+            await super()._recover(error, failures)
 
     async def _node_of(self, key: bytes) -> ClusterNode:
         if self._stale:

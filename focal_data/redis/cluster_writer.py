@@ -31,6 +31,7 @@ _ONLY_OLD: Final = b"1"
 _EVER: Final = b"+inf"
 _AGE_SLICE: Final = 3600 * 1_000_000  # as save.lua has it
 _SWEPT_BY_A_SAVE: Final = 2
+_SETTLING: Final = 600  # seconds: longer than a save takes, and clocks are apart
 
 
 class _Change(NamedTuple):
@@ -51,10 +52,10 @@ class _Head(NamedTuple):
 class ClusterWriter(SessionWriter):
     """In a cluster."""
 
-    settling = 600 * 1_000_000  # far longer than a save takes, and clocks are apart
-
     def __init__(self, client: ClusterClient) -> None:
         self._client = client
+        seconds = max(_SETTLING, 2 * client.settings.redis_timeout)
+        self.settling = int(seconds * 1_000_000)
 
     async def save(self, slot: Slot, new: Session, before: datetime | None, write: Sequence[bytes]) -> Reply:
         planned = self._entries(slot, new)

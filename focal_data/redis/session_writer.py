@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Final, cast
+from typing import Final, cast
 
 from focal_data.domain.session import Session
 from focal_data.redis.client import RedisClient, Reply
@@ -26,7 +26,7 @@ _SWEEP: Final = Script("sweep", Effect.ONCE)
 class SessionWriter(ABC):
     """The writes of sessions of any tenant; tenants are in hex, cutoffs and limits as scripts take them."""
 
-    settling: ClassVar[int]
+    settling: int
     """For so many microseconds an entry may be ahead of its session, since somebody is saving it."""
 
     @abstractmethod
