@@ -7,8 +7,8 @@ written on the very connection that asks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, ClassVar, Final, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import ClassVar, Final, cast
 
 from redis import exceptions as driver
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -114,7 +114,7 @@ class ClusterClient(RedisClient):
         requests: Sequence[tuple[bytes, bytes]],
         effect: Effect,
         fate: Fate,
-        again: Any,
+        again: Callable[[int, Fate], Awaitable[Reply]],
     ) -> list[Reply]:
         """Those that could not be answered at once go alone, ``again``, with all that a single one may need."""
         try:

@@ -58,7 +58,7 @@ class ClusterWriter(SessionWriter):
         self.settling = int(seconds * 1_000_000)
 
     async def save(self, slot: Slot, new: Session, before: datetime | None, write: Sequence[bytes]) -> Reply:
-        planned = self._entries(slot, new)
+        planned = Place(-microseconds(cast("datetime", new.last_activity_at)), slot.session_id)
         await self._enter(slot, new, before, planned, cutoff=write[1])
         reply = await self._client.run(SAVE, (slot.cold, slot.hot), (*write, *encode(new), _ALONE))
         if reply == 0:
@@ -119,9 +119,6 @@ class ClusterWriter(SessionWriter):
                 changes += _of_the_dead(slot, *rest)
         await self._amend(changes)
         return len(slots), removed
-
-    def _entries(self, slot: Slot, new: Session) -> Place:
-        return Place(-microseconds(cast("datetime", new.last_activity_at)), slot.session_id)
 
     async def _enter(
         self, slot: Slot, new: Session, before: datetime | None, entry: Place, *, cutoff: bytes
