@@ -174,6 +174,8 @@ class InMemoryTransaction:
         self._mark: TransactionMark | None = None
         self._lock: asyncio.Lock | None = None
         self._tables: Tables | None = None
+        self._busy = False
+        """Whether a write is under way."""
 
     def now(self) -> datetime:
         """The store's clock, in UTC."""
@@ -184,6 +186,8 @@ class InMemoryTransaction:
         tables = self._tables or self._database.tables(self.tenant_id)
         if self._mark is None:
             raise UsageError("this transaction is not open: what is made from it works inside its block only")
+        if self._busy:
+            raise UsageError("two tasks used one transaction at once: a transaction belongs to one task")
         if tables.failed:
             raise UsageError(
                 "an earlier statement of this transaction failed: leave its block and begin again"
@@ -193,10 +197,20 @@ class InMemoryTransaction:
     async def write(self, work: Callable[[Tables], T]) -> T:
         """``work`` on this transaction's tables; undone when it raises."""
         self.tables()
-        if self._tables is None:
-            self._lock = await self._database.lock(self.tenant_id)
-            self._tables = self._database.tables(self.tenant_id).fork()
+        await self._begin()
+        assert self._tables is not None
         return self._tables.apply(work)
+
+    async def _begin(self) -> None:
+        """Let others run, as a connection would: a second task that uses this transaction meanwhile is told."""
+        self._busy = True
+        try:
+            await asyncio.sleep(0)
+            if self._tables is None:
+                self._lock = await self._database.lock(self.tenant_id)
+                self._tables = self._database.tables(self.tenant_id).fork()
+        finally:
+            self._busy = False
 
     async def __aenter__(self) -> Self:
         refuse_second(self._database)

@@ -14,6 +14,7 @@ from focal_data.errors import (
     InvalidDataError,
     NotFoundError,
     StaleRevisionError,
+    UsageError,
 )
 from focal_data.ids import new_id
 from focal_data.stores.base import read_modify_write
@@ -263,3 +264,15 @@ class KeepingContract(KitContract):
             assert 1 == await here.count()
             await here.update_fields(added.id, stars=1)
         assert [("b", 1)] == [(note.title, note.stars) for note in await notes.list()]
+
+    async def test_a_transaction_is_for_one_task_at_a_time(
+        self, tenant: TenantUnderTest, notes: Notes, repository: MakeRepository
+    ) -> None:
+        """Of calls that overlap, all but one are refused; then it goes on."""
+        async with tenant.transaction() as tx:
+            here = repository(tx)
+            calls = (here.add(Note(title=title)) for title in ("a", "b", "c"))
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            await here.add(Note(title="d"))
+        assert [Note, UsageError, UsageError] == [type(one) for one in found]
+        assert ["a", "d"] == [note.title for note in await notes.list(order_by="title")]
