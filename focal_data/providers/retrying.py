@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from random import random
 from time import monotonic
 from typing import Final, TypeVar
@@ -76,7 +77,7 @@ FailureOf = Callable[[Exception, Call], Failure | None]
 async def retried(attempt: Callable[[], Awaitable[T]], failure_of: FailureOf, call: Call) -> T:
     """What ``attempt`` returns, tried again as the call's policy says. What ``failure_of`` does not know passes."""
     policy = call.policy
-    for retry in range(policy.max_retries + 1):
+    for retry in count():
         try:
             async with asyncio.timeout(call.one_wait()):
                 return await attempt()
