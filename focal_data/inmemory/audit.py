@@ -78,7 +78,8 @@ class InMemoryAuditStore(AuditStore):
     ) -> Page[TurnRecord]:
         start, end = checked_range(start_time, end_time)
         checked_limit(limit)
-        place = None if cursor is None else tuple(cursors.place(cursor, _TURNS, (datetime, UUID)))
+        mark = cursors.mark(_TURNS, start, end)
+        place = None if cursor is None else tuple(cursors.place(cursor, mark, (datetime, UUID)))
 
         def asked(turn: TurnRecord) -> bool:
             key = created, _ = _time_and_id(turn)
@@ -87,7 +88,7 @@ class InMemoryAuditStore(AuditStore):
 
         found = sorted(self._turns.those(self._scope.tables(), asked), key=_time_and_id, reverse=True)
         page = [copied(turn) for turn in found[:limit]]
-        more = cursors.cursor(_TURNS, _time_and_id(page[-1])) if len(found) > limit else None
+        more = cursors.cursor(mark, _time_and_id(page[-1])) if len(found) > limit else None
         return Page(page, more)
 
     async def save_event(self, event: AuditEvent) -> AuditEvent:

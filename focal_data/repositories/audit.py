@@ -38,11 +38,11 @@ class TurnRecordRepository(ChainedRepository[TurnRecordTable, TurnRecord]):
         self, start: datetime | None, end: datetime | None, *, limit: int, cursor: str | None
     ) -> Page[TurnRecord]:
         """One page of those created from ``start`` until before ``end``, newest first, then by id."""
-        key = (self.c.created_at, self.c.id)
-        values = _range(start, end) | (paging.place(cursor, key) if cursor is not None else {})
+        key, asked = (self.c.created_at, self.c.id), checked_range(start, end)
+        values = _given(*asked) | (paging.place(cursor, key, *asked) if cursor is not None else {})
         statement = self._newest(frozenset(values))
         turns = await self.all(statement, {**values, "limit": checked_limit(limit) + 1}, custom_plan=True)
-        return paging.page(turns, limit, key)
+        return paging.page(turns, limit, key, *asked)
 
     def _first(self, entity: TurnRecord) -> ChainHead | None:
         return ChainHead() if entity.turn_number <= 1 else None
@@ -126,7 +126,7 @@ class PostgresAuditStore(AuditStore):
         return await self._events.of_session(session_id, event_type, limit=limit)
 
 
-def _range(start: datetime | None, end: datetime | None) -> dict[str, Any]:
-    """What is given of ``start`` and ``end``, checked."""
-    given = zip(("start_time", "end_time"), checked_range(start, end), strict=True)
-    return {name: time for name, time in given if time is not None}
+def _given(start: datetime | None, end: datetime | None) -> dict[str, Any]:
+    """What is given of ``start`` and ``end``."""
+    given = {"start_time": start, "end_time": end}
+    return {name: time for name, time in given.items() if time is not None}

@@ -65,6 +65,17 @@ class TurnPagesContract(AuditSuite):
             assert turns[2:] == list(await audit.list_turns(limit=2, cursor=cursor))
         assert turns[2:3] == list(await audit.list_turns(limit=1, cursor=cursor))
 
+    async def test_a_cursor_belongs_to_its_range(self, audit: AuditStore) -> None:
+        """One of another start or end is refused; the same times told in another zone are the same."""
+        await stored_turns(audit, 4)
+        start = datetime(2020, 1, 1, tzinfo=UTC)
+        cursor = (await audit.list_turns(start, limit=2)).next_cursor
+        with pytest.raises(InvalidDataError) as caught:
+            await audit.list_turns(limit=2, cursor=cursor)
+        assert "cursor" == caught.value.field
+        elsewhere = start.astimezone(timezone(timedelta(hours=5)))
+        assert 2 == len(await audit.list_turns(elsewhere, limit=2, cursor=cursor))
+
     async def test_turns_of_a_time_hold_its_start_and_not_its_end(self, audit: AuditStore) -> None:
         """From start_time until before end_time, in whatever zone these are told, over all pages."""
         turns = [turn for turn in await stored_turns(audit, 5) if turn.created_at is not None]
