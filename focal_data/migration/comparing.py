@@ -22,13 +22,11 @@ from sqlalchemy.sql.elements import conv
 from focal_data.migration.changes import (
     AddUniqueOp,
     ChangeEnumOp,
-    ChangeTypeOp,
     CreateEnumOp,
     CreateStatisticsOp,
     DropEnumOp,
     DropStatisticsOp,
     RemoveUniqueOp,
-    ReplaceColumnOp,
     ValidateConstraintOp,
 )
 from focal_data.migration.definitions import (
@@ -49,6 +47,7 @@ from focal_data.migration.definitions import (
 )
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import in_order, leaves
+from focal_data.migration.writing import ChangeTypeOp, ReplaceColumnOp
 from focal_data.tables.shape import name_of
 
 _NOT_VALID: Final = " NOT VALID"

@@ -17,9 +17,9 @@ from focal_data.migration.changes import (
     DropEnumOp,
     DropStatisticsOp,
     RemoveUniqueOp,
-    ReplaceColumnOp,
 )
 from focal_data.migration.operations import CreateAppRoleOp, CreateVectorExtensionOp, FocalOperation, Implied
+from focal_data.migration.writing import ReplaceColumnOp
 
 
 def leaves(container: ops.OpContainer) -> Iterator[MigrateOperation]:

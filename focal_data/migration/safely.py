@@ -15,39 +15,14 @@ from typing import Any, Final
 
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
-from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, VECTOR
-from sqlalchemy import (
-    Boolean,
-    Column,
-    Date,
-    DateTime,
-    Enum,
-    Integer,
-    LargeBinary,
-    Numeric,
-    String,
-    Time,
-    Uuid,
-    text,
-)
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import Column, text
 from sqlalchemy.schema import Computed
-from sqlalchemy.types import ARRAY, JSON, Float, TypeEngine
 
-from focal_data.database.tenancy import literal
-from focal_data.migration.changes import (
-    AddUniqueOp,
-    ChangeEnumOp,
-    ChangeTypeOp,
-    Flagged,
-    OnlineOps,
-    ReplaceColumnOp,
-    SetNotNullOp,
-    ValidateConstraintOp,
-)
+from focal_data.migration.changes import AddUniqueOp, ChangeEnumOp, SetNotNullOp, ValidateConstraintOp
+from focal_data.migration.filling import filler
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import leaves
-from focal_data.tables.shape import stored
+from focal_data.migration.writing import ChangeTypeOp, Flagged, OnlineOps, ReplaceColumnOp
 
 LOST: Final = (
     "Its values are lost, also on the way down. The release before this one must not use it any more."
@@ -273,11 +248,11 @@ def _added(op: ops.AddColumnOp) -> MigrateOperation:
         or column.primary_key
     ):
         return op
-    filler = _filler(column)
-    if filler is None:
+    value = filler(column)
+    if value is None:
         return op
     given = Column(
-        column.name, column.type, nullable=False, server_default=text(filler), comment=column.comment
+        column.name, column.type, nullable=False, server_default=text(value), comment=column.comment
     )
     forget = ops.AlterColumnOp(
         op.table_name,
@@ -287,43 +262,3 @@ def _added(op: ops.AddColumnOp) -> MigrateOperation:
         modify_server_default=None,
     )
     return Flagged(FILLED, [ops.AddColumnOp(op.table_name, given), forget])
-
-
-def _filler(column: Column[Any]) -> str | None:
-    """What rows get that are there: what new ones get by default, or else the type's own nothing."""
-    if column.default is not None and getattr(column.default, "is_scalar", False):
-        value = column.default.arg  # type: ignore[attr-defined]
-        if isinstance(value, bool | int | float | str):
-            return str(value).lower() if isinstance(value, bool) else literal(str(value))
-    return _nothing(column.type)
-
-
-_NOTHINGS: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
-    (Boolean, "false"),
-    (Integer, "0"),
-    (Numeric, "0"),
-    (Float, "0"),
-    (Uuid, "'00000000-0000-0000-0000-000000000000'"),
-    (DateTime, "'epoch'"),
-    (Date, "'epoch'"),
-    (Time, "'00:00'"),
-    (LargeBinary, "''"),
-    (ARRAY, "'{}'"),
-    (JSONB, "'{}'"),
-    (JSON, "'{}'"),
-)
-
-
-def _nothing(kind: TypeEngine[Any]) -> str | None:
-    if isinstance(kind, ARRAY):
-        return "'{}'"
-    plain = stored(kind)
-    if isinstance(plain, Enum):
-        return literal(plain.enums[0])
-    if isinstance(plain, HALFVEC | VECTOR) and plain.dim:
-        return f"array_fill(0, ARRAY[{plain.dim}])::{plain.get_col_spec()}"
-    if isinstance(plain, SPARSEVEC) and plain.dim:
-        return f"'{{}}/{plain.dim}'"
-    if isinstance(plain, String):
-        return "''"
-    return next((text for known, text in _NOTHINGS if isinstance(plain, known)), None)

@@ -77,7 +77,8 @@ async def _columns(estate: Estate) -> dict[str, list[tuple[str, str]]]:
     """The columns that are not computed, with their types, of each of our tables that there is."""
     async with estate.connection() as admin:
         found = await admin.fetch(
-            """SELECT relname, quote_ident(attname), format_type(atttypid, NULL) FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+            """SELECT relname, quote_ident(attname), format_type(atttypid, NULL)
+                 FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
                 WHERE relname = ANY ($1) AND relkind = 'r' AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
                 ORDER BY relname, attname""",
             list(metadata.tables),
