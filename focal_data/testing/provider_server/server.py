@@ -63,11 +63,12 @@ class ProviderServer:
         """Do this with the requests that come next, one each."""
         self._script.extend(behaviours)
 
-    async def until_closed(self) -> None:
-        """Wait until no client is connected."""
-        while self.open_connections:
-            self._changed.clear()
-            await self._changed.wait()
+    async def until_closed(self, patience: float = 10.0) -> None:
+        """Wait until no client is connected. Raises ``TimeoutError`` when one still is after ``patience`` seconds."""
+        async with asyncio.timeout(patience):
+            while self.open_connections:
+                self._changed.clear()
+                await self._changed.wait()
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._client, "127.0.0.1", 0, backlog=1024)

@@ -8,6 +8,10 @@ import traceback
 from dataclasses import replace
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from focal_data.errors import (
     AuthenticationError,
@@ -247,3 +251,21 @@ async def test_no_error_tells_what_was_said(
     assert not any(SECRET in f"{record.getMessage()} {vars(record)}" for record in ours)
     assert not any("test-key" in f"{record.getMessage()} {vars(record)}" for record in caplog.records)
     assert "test-key" not in repr(llm)
+
+
+async def test_no_span_tells_what_was_said(
+    llm: LLMProvider, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the SDKs trace by themselves has no key, no prompt and no reply."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    server.then(Say(SECRET), Fail(400, text=SECRET))
+    await llm.generate(SECRET, system_prompt=SECRET)
+    with pytest.raises(ProviderError):
+        await llm.generate(SECRET)
+    spans = "".join(span.to_json() for span in exporter.get_finished_spans())
+    assert (llm.vendor == "anthropic") == bool(spans)  # the other SDK traces nothing
+    assert SECRET not in spans
+    assert "test-key" not in spans
