@@ -104,12 +104,12 @@ class Called(BaseModel):
 
 FITTING = (Person, Zoo, Times, Address)
 REFUSED = {
-    Loose: "anything",
-    Mapping: "counts",
-    Pair: "both",
-    Open: "the root",
-    Deep: "counts",
-    Untyped: "items",
+    Loose: r"Loose, anything: .*any type",
+    Mapping: r"counts: .*not fixed",
+    Pair: r"both: .*a tuple",
+    Open: r"the root: .*not fixed",
+    Deep: r"counts: .*not fixed",
+    Untyped: r"items: .*say their type",
     Called: "Called",
     RootModel[list[int]]: "must be an object",
     RootModel[dict[str, int]]: "not fixed",
