@@ -43,7 +43,7 @@ async def test_models_and_dimensions_do_not_share_a_vector(fake: FakeEmbeddingPr
     """In one cache."""
     cache = MemoryCache()
     others = [FakeEmbeddingProvider(32), FakeEmbeddingProvider(model_id="other")]
-    for provider in (fake, *others):
+    for provider in (fake, *others) * 2:
         embedding = await CachedEmbeddingProvider(provider, cache).embed("a")
         assert (provider.model_id, provider.dimensions) == (embedding.model, len(embedding))
     assert [1, 1, 1] == [len(provider.calls) for provider in (fake, *others)]
