@@ -7,6 +7,7 @@ all operations into an order that works in both directions.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from alembic.util import PriorityDispatchResult
 from sqlalchemy import CheckConstraint, Column, Identity, Index, Table, text
+from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import Computed
 from sqlalchemy.sql.elements import conv
 
@@ -37,6 +39,7 @@ from focal_data.migration.definitions import (
     STATISTICS,
     TYPE,
     UNIQUE,
+    UNPROVEN,
     Definitions,
     as_written,
     enumerations,
@@ -69,6 +72,8 @@ _comparisons: Final[WeakKeyDictionary[AutogenContext, Comparison]] = WeakKeyDict
 
 def prepare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
     """Read the tables both ways, before Alembic compares them."""
+    # SQLAlchemy 2.1 reads a CHECK that is NOT VALID, and warns that it does not know its own word for that
+    warnings.filterwarnings("ignore", "Can't validate argument 'dialect_options'", SAWarning)
     tables = [
         table
         for table in context.sorted_tables
@@ -152,7 +157,7 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
             upgrade.ops += [
                 CreateStatisticsOp(key, name, value).with_table() for key, value in statistics(table).items()
             ]
-    upgrade.ops += _enumerations(compared)
+    upgrade.ops += _unproven(upgrade, compared) + list(_enumerations(compared))
     _complete_drops(context, upgrade, compared)
     for op in upgrade.ops:
         if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp):
@@ -269,6 +274,13 @@ def _statistics(found: Definitions, table: str, affected: set[str]) -> Iterator[
             yield CreateStatisticsOp(name, table, new)
 
 
+def _unproven(upgrade: ops.UpgradeOps, compared: Comparison) -> list[MigrateOperation]:
+    """Foreign keys that stay, and that a migration that was not run to its end has left NOT VALID."""
+    going = {op.constraint_name for op in upgrade.ops if isinstance(op, ops.DropConstraintOp)}
+    left = [(table, name) for kind, table, name in sorted(compared.definitions.real) if kind == UNPROVEN]
+    return [ValidateConstraintOp(table, name) for table, name in left if name not in going]
+
+
 def _enumerations(compared: Comparison) -> Iterator[MigrateOperation]:
     wanted, there = enumerations(compared.tables.values()), compared.definitions.enumerations
     for name, values in wanted.items():
@@ -342,6 +354,8 @@ def _reword(op: ops.DropIndexOp | ops.DropConstraintOp, found: Definitions) -> N
     undo = op._reverse
     if isinstance(op, ops.DropIndexOp):
         for kw in (op.kw, undo.kw if isinstance(undo, ops.CreateIndexOp) else {}):
+            if not kw.get("postgresql_include", True):
+                del kw["postgresql_include"]
             if (where := kw.get("postgresql_where")) is not None:
                 kw["postgresql_where"] = text(_escaped(as_written(str(where))))
     elif isinstance(undo, ops.CreateCheckConstraintOp):

@@ -26,6 +26,8 @@ from focal_data.migration.connection import beneath
 CHECK, UNIQUE, INDEX, STATISTICS = "check", "unique", "index", "statistics"
 TYPE, DEFAULT, COMPUTED, USES, EXPRESSION = "type", "default", "computed", "uses", "expression"
 COMPUTES: Final = "computes"
+UNPROVEN: Final = "unproven"
+"""A foreign key that was added NOT VALID, and never validated."""
 
 Name = tuple[str, str, str]
 """A kind, a table, and what of it."""
@@ -46,6 +48,9 @@ _QUERY: Final = """
     UNION ALL
     SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'unique' END, name, conname::text, pg_get_constraintdef(c.oid)
       FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype IN ('c', 'u')
+    UNION ALL
+    SELECT 'unproven', name, conname::text, pg_get_constraintdef(c.oid)
+      FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype = 'f' AND NOT convalidated
     UNION ALL
     SELECT 'expression', name, conname::text, pg_get_expr(conbin, conrelid)
       FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype = 'c'

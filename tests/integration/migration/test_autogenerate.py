@@ -79,6 +79,60 @@ async def test_what_drifted_is_seen(estate: Estate, drift: str) -> None:
     assert [operation] == await runner.check(estate.settings)
 
 
+REPLACED = {
+    "check narrowed": (
+        (
+            "ALTER TABLE templates DROP CONSTRAINT ck_templates_mode,"
+            " ADD CONSTRAINT ck_templates_mode CHECK (mode IN ('suggest', 'exclusive'))"
+        ),
+        [
+            "op.drop_constraint(op.f('ck_templates_mode'), 'templates', type_='check')",
+            (
+                "op.create_check_constraint(op.f('ck_templates_mode'), 'templates',"
+                " \"mode IN ('suggest', 'exclusive', 'fallback')\")"
+            ),
+        ],
+    ),
+    "check in other words": (
+        (
+            "ALTER TABLE templates DROP CONSTRAINT ck_templates_mode, ADD CONSTRAINT ck_templates_mode"
+            " CHECK (mode = ANY (ARRAY['suggest'::varchar::text, 'exclusive'::varchar::text, 'fallback'::varchar::text]))"
+        ),
+        [],
+    ),
+    "check not validated": (
+        (
+            "ALTER TABLE agents DROP CONSTRAINT ck_agents_name_given,"
+            " ADD CONSTRAINT ck_agents_name_given CHECK (name <> '') NOT VALID"
+        ),
+        ["op.validate_constraint('agents', 'ck_agents_name_given')"],
+    ),
+    "foreign key not validated": (
+        (
+            "ALTER TABLE rules DROP CONSTRAINT fk_rules_agent_id, ADD CONSTRAINT fk_rules_agent_id"
+            " FOREIGN KEY (tenant_id, agent_id) REFERENCES agents (tenant_id, id) ON DELETE RESTRICT NOT VALID"
+        ),
+        ["op.validate_constraint('rules', 'fk_rules_agent_id')"],
+    ),
+    "index that a failure left": (
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_templates_agent_id'::regclass",
+        [
+            "op.drop_index(op.f('ix_templates_agent_id'), table_name='templates')",
+            "op.create_index(op.f('ix_templates_agent_id'), 'templates', ['tenant_id', 'agent_id'], unique=False)",
+        ],
+    ),
+    "enumeration of others": ("CREATE TYPE theirs AS ENUM ('a')", []),
+}
+
+
+@pytest.mark.parametrize("drift", REPLACED)
+async def test_what_is_not_as_it_says_is_replaced(estate: Estate, drift: str) -> None:
+    """What has the right name and is another thing is made anew; what only reads differently is left."""
+    statement, operations = REPLACED[drift]
+    await estate.as_admin(statement)
+    assert operations == await runner.check(estate.settings)
+
+
 async def test_check_reports_what_drifted(estate: Estate) -> None:
     """``alembic check`` fails when a policy is missing."""
     await estate.as_admin("DROP POLICY tenant_isolation ON rules")
