@@ -29,7 +29,11 @@ def _on_disk() -> set[Path]:
     return found
 
 
-@pytest.mark.parametrize("page", _with_python(), ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=() if page.parent == ROOT else pytest.mark.slow) for page in _with_python()],
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
 def test_the_code_of_a_page_runs(page: Path, tmp_path: Path) -> None:
     """The blocks of a page run as they stand, one after the other."""
     result = run_in_a_process(page, tmp_path)

@@ -259,7 +259,9 @@ async def assert_unharmed(ground: Ground) -> None:
     assert POOL == database._slots._value
 
 
-@pytest.mark.parametrize("accident", [cancelled, timed_out, cut_off])
+@pytest.mark.parametrize(
+    "accident", [cancelled, *(pytest.param(a, marks=pytest.mark.slow) for a in (timed_out, cut_off))]
+)
 @pytest.mark.parametrize("prepare", CASES)
 async def test_an_accident_at_every_await(
     focal_settings: Settings, wire: Wire, data: DataLayer, prepare: Prepare, accident: Accident

@@ -158,6 +158,7 @@ async def test_what_is_stored_is_what_was_said(whole: Whole) -> None:
     assert any(turn.matched_rule_ids for turn in recorded)
 
 
+@pytest.mark.slow
 def test_carried_again_it_stays_the_same(whole: Whole, tmp_path: Path) -> None:
     """Nothing is stored twice."""
     run = demo("--json", "--data-dir", whole.data_dir, "--transcript", whole.transcript, folder=tmp_path)

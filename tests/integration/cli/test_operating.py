@@ -158,6 +158,7 @@ async def test_without_a_terminal_it_does_not_ask(
     assert await is_there(data, somebody)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "there"), [("n", 1, True), ("y", 0, False)])
 async def test_at_a_terminal_it_asks(
     environment: dict[str, str], somebody: Somebody, data: DataLayer, answer: str, code: int, there: bool
@@ -199,6 +200,7 @@ async def test_wrong_input_is_exit_code_2(command: Command, arguments: tuple[str
     assert 2 == (await command(*arguments)).returncode
 
 
+@pytest.mark.slow
 async def test_modules_are_found_where_the_command_is_run(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

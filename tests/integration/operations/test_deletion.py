@@ -59,6 +59,7 @@ async def test_every_table_is_emptied_of_the_tenant_and_of_no_other(
     assert kept == after
 
 
+@pytest.mark.slow
 async def test_customers_and_their_sessions_go(
     op: Operator, data: DataLayer, focal_settings: Settings
 ) -> None:

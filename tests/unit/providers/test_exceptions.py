@@ -73,6 +73,7 @@ def _tree(cls: type[Exception]) -> Iterator[type[Exception]]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow  # it imports all of an SDK
 @pytest.mark.parametrize("vendor", TABLES)
 def test_no_exception_of_the_sdk_is_undecided(vendor: str) -> None:
     """A class of a later SDK fails here until somebody has put it, or one above it, into the table."""

@@ -7,10 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 LIVE = "tests/integration/providers/test_live.py"
 
 
+@pytest.mark.slow
 def test_live_tests_skip_without_keys() -> None:
     """None fails, and each message names the variable."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
