@@ -292,6 +292,7 @@ RULES: Final = (
         transactions_elsewhere,
         exceptions=(
             "database/scope.py",
+            "migration/definitions.py",
             "migration/environment.py",
             "migration/runner.py",
             "operations/",
