@@ -13,6 +13,7 @@ import asyncpg
 import typer
 from rich.console import Console
 
+from focal_data.cli.models import MODELS, Model, ask
 from focal_data.database.engine import Database
 from focal_data.database.scope import Transaction
 from focal_data.database.tenancy import (
@@ -23,7 +24,7 @@ from focal_data.database.tenancy import (
     refuse_unbound,
     tenant_tables,
 )
-from focal_data.errors import FocalDataError, StoreError
+from focal_data.errors import AuthenticationError, FocalDataError, StoreError
 from focal_data.ids import NO_TENANT
 from focal_data.migration.revisions import read_status
 from focal_data.redis.cluster_client import client_of
@@ -38,6 +39,7 @@ class Verdict(StrEnum):
     """How a thing is. Only what is wrong makes the exit code 1."""
 
     OK = "ok"
+    UNUSED = "unused"
     WARNING = "warning"
     WRONG = "wrong"
 
@@ -54,9 +56,13 @@ class Finding:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Ask each model that is set up one word; a vendor may charge for it."),
+    ] = False,
 ) -> None:
-    """Check the engines, the schema, the policies and the grants that the settings name."""
-    findings = asyncio.run(examine(Settings.load()))
+    """Check the engines, the schema, the policies and the grants that the settings name, and tell which models are set up."""
+    findings = asyncio.run(examine(Settings.load(), live=live))
     healthy = all(finding.verdict is not Verdict.WRONG for finding in findings)
     if as_json:
         typer.echo(
@@ -69,7 +75,12 @@ def doctor(
 
 def show(findings: list[Finding]) -> None:
     """A line each, and the advice below."""
-    marks = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.WRONG: "[red]✗[/]"}
+    marks = {
+        Verdict.OK: "[green]✓[/]",
+        Verdict.UNUSED: "[dim]–[/]",
+        Verdict.WARNING: "[yellow]![/]",
+        Verdict.WRONG: "[red]✗[/]",
+    }
     console = Console(highlight=False, soft_wrap=True)
     for finding in findings:
         console.print(f"{marks[finding.verdict]} {finding.subject}:", end=" ")
@@ -78,9 +89,10 @@ def show(findings: list[Finding]) -> None:
             console.print(f"    → {finding.advice}", markup=False)
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Everything that can be told, in a fixed order; what can't be reached is told once."""
-    return [*await _postgres(settings), *await _redis(settings)]
+async def examine(settings: Settings, *, live: bool = False) -> list[Finding]:
+    """Everything that can be told, in a fixed order; what can't be reached is told once. ``live`` asks the models, too."""
+    engines = [*await _postgres(settings), *await _redis(settings)]
+    return [*engines, *await asyncio.gather(*(_model(model, settings, live=live) for model in MODELS))]
 
 
 async def _postgres(settings: Settings) -> list[Finding]:
@@ -220,6 +232,27 @@ def _persistence(facts: Mapping[str, str]) -> Finding:
         return Finding("Redis persistence", Verdict.OK, "append-only file")
     advice = "set appendonly to yes, or live sessions are lost when the server restarts"
     return Finding("Redis persistence", Verdict.WARNING, "no append-only file", advice)
+
+
+async def _model(model: Model, settings: Settings, *, live: bool) -> Finding:
+    """A model needs not be there; a key without its SDK is probably a mistake."""
+    keyed, install = model.has_key(settings), f'pip install "focal-data[{model.extra}]"'
+    parts = [f"key {'set' if keyed else 'not set'}"] if model.key else []
+    parts.append("installed" if model.installed else "not installed")
+    if not keyed:
+        return Finding(model.subject, Verdict.UNUSED, ", ".join(parts), f"to use it, set {model.variable}")
+    if not model.installed:
+        verdict = Verdict.WARNING if model.key else Verdict.UNUSED
+        return Finding(model.subject, verdict, ", ".join(parts), f"to use it, {install}")
+    return await _asked(model, settings) if live else Finding(model.subject, Verdict.OK, ", ".join(parts))
+
+
+async def _asked(model: Model, settings: Settings) -> Finding:
+    try:
+        return Finding(model.subject, Verdict.OK, await ask(model, settings))
+    except FocalDataError as error:
+        advice = f"check {model.variable}" if isinstance(error, AuthenticationError) else ""
+        return Finding(model.subject, Verdict.WRONG, f"{type(error).__name__}: {error}", advice)
 
 
 def _unset(subject: str, variable: str) -> Finding:
