@@ -21,6 +21,7 @@ from focal_data.cli.demo.plans import shipped_transcripts
 from focal_data.cli.demo.running import carry_out, uses_settings
 from focal_data.cli.demo.transcripts import Checked, check
 from focal_data.cli.main import INTERRUPTED
+from focal_data.cli.models import Vendor, language_model
 from focal_data.settings import Settings
 
 BAD_INPUT = 2
@@ -45,6 +46,13 @@ def demo(
         typer.Option(metavar="DIR", help="Keep everything there, and continue there.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    live: Annotated[
+        Vendor | None,
+        typer.Option(
+            help="Let a model answer the customers, instead of the agent in the transcript; the vendor charges for it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Carry a real conversation through every store, and ask what came of it.
 
@@ -53,11 +61,12 @@ def demo(
     started = perf_counter()
     settings = Settings.load()
     own_engines = not uses_settings(settings, data_dir)
-    transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts())
+    llm = None if live is None else language_model(live, settings)
+    transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts(), live)
     console = Console(highlight=False, quiet=as_json)
     try:
         with Display(console, own_engines=own_engines) as display:
-            facts = _run(carry_out(transcripts, settings, data_dir, display))
+            facts = _run(carry_out(transcripts, settings, data_dir, display, llm))
     except KeyboardInterrupt:
         kept = "" if own_engines and data_dir is None else ": run the same again, and it continues"
         typer.echo(f"Interrupted{kept}.", err=True)
@@ -69,10 +78,15 @@ def demo(
         report.show(facts, console, data_dir, own_engines=own_engines)
 
 
-def _checked(paths: list[Path]) -> list[Checked]:
+def _checked(paths: list[Path], live: Vendor | None) -> list[Checked]:
     """What is known about the files; ends with exit code 2 when one of them is bad."""
     transcripts = [check(path) for path in paths]
     complaints = [complaint for checked in transcripts for complaint in checked.complaints()]
+    complaints += [
+        f"{checked.path}: no customer speaks in it, so there is nothing to answer"
+        for checked in transcripts
+        if live and checked.messages and not checked.customers
+    ]
     names = Counter(path.stem for path in paths)
     complaints += [
         f"{path}: another file has this name, and a tenant is named by it"
@@ -121,6 +135,8 @@ class Display:
             f"({whose}); migrated to head as the owner, running as {engines['role']}.",
             soft_wrap=True,
         )
+        if "model" in engines:
+            self._console.print(f"{engines['model']} answers the customers.", soft_wrap=True)
 
     def begins(self, name: str, messages: int) -> None:
         self._task = self._progress.add_task(report.plain(name, 30).plain, total=messages)

@@ -53,19 +53,21 @@ class Step:
 Window = list[Step]
 
 
-async def windows(events: Iterator[Event], stage: Stage, model: EmbeddingProvider) -> AsyncIterator[Window]:
-    """All events in windows; the next one is prepared while the caller works on this one."""
-    following = asyncio.create_task(_prepared(events, stage, model))
+async def windows(
+    events: Iterator[Event], stage: Stage, model: EmbeddingProvider, *, most: int = MOST_EVENTS
+) -> AsyncIterator[Window]:
+    """All events in windows of at most ``most``; the next one is prepared while the caller works on this one."""
+    following = asyncio.create_task(_prepared(events, stage, model, most))
     try:
         while window := await following:
-            following = asyncio.create_task(_prepared(events, stage, model))
+            following = asyncio.create_task(_prepared(events, stage, model, most))
             yield window
     finally:
         following.cancel()
 
 
-async def _prepared(events: Iterator[Event], stage: Stage, model: EmbeddingProvider) -> Window:
-    window = await asyncio.to_thread(_window, events, stage.tenant.tenant_id)
+async def _prepared(events: Iterator[Event], stage: Stage, model: EmbeddingProvider, most: int) -> Window:
+    window = await asyncio.to_thread(_window, events, stage.tenant.tenant_id, most)
     spoken = [step for step in window if step.event.message]
     embeddings = await embedded([step.event.message.content for step in spoken if step.event.message], model)
     known = await EpisodeRepository(stage.tenant).get_many(
@@ -77,10 +79,10 @@ async def _prepared(events: Iterator[Event], stage: Stage, model: EmbeddingProvi
     return window
 
 
-def _window(events: Iterator[Event], tenant_id: UUID) -> Window:
+def _window(events: Iterator[Event], tenant_id: UUID, most: int) -> Window:
     window: Window = []
     characters = 0
-    while len(window) < MOST_EVENTS and characters < MOST_CHARACTERS:
+    while len(window) < most and characters < MOST_CHARACTERS:
         event = next(events, None)
         if event is None:
             break

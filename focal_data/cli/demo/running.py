@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
+from focal_data.cli.demo.answering import MOST_ASKED, Answering, live_plan
 from focal_data.cli.demo.conversation import Conversations
 from focal_data.cli.demo.counting import rows_of, sessions_of
 from focal_data.cli.demo.facts import Facts, Isolation, Search, TenantFacts
 from focal_data.cli.demo.isolation import look_across, together
 from focal_data.cli.demo.latency import Latencies
 from focal_data.cli.demo.messages import Message
-from focal_data.cli.demo.pipeline import AT_ONCE, Window, by_customer, windows
+from focal_data.cli.demo.pipeline import AT_ONCE, MOST_EVENTS, Window, by_customer, windows
 from focal_data.cli.demo.plans import nobody, plan_for
 from focal_data.cli.demo.questions import asked
 from focal_data.cli.demo.records import BadLine
@@ -31,6 +32,7 @@ from focal_data.ids import NO_TENANT
 from focal_data.migration import runner
 from focal_data.providers.embedding.base import EmbeddingProvider
 from focal_data.providers.embedding.local import LocalEmbeddingProvider
+from focal_data.providers.llm.base import LLMProvider
 from focal_data.settings import Settings
 from focal_data.stores.base import MAX_LIMIT
 
@@ -54,15 +56,23 @@ class Carried:
 
     checked: Checked
     stage: Stage
+    messages: int
     new_messages: int
 
 
 class Run:
-    """One run over some transcripts, which were checked."""
+    """One run over some transcripts, which were checked. ``llm`` answers instead of the agent in them."""
 
-    def __init__(self, data: PostgresDataLayer, model: EmbeddingProvider, watcher: Watcher) -> None:
+    def __init__(
+        self,
+        data: PostgresDataLayer,
+        model: EmbeddingProvider,
+        watcher: Watcher,
+        llm: LLMProvider | None = None,
+    ) -> None:
         self._data = data
         self._model = model
+        self._llm = llm
         self._watcher = watcher
         self._latencies = Latencies()
 
@@ -70,6 +80,8 @@ class Run:
         """Carry all of them, ask, look across, and count."""
         started = perf_counter()
         engines = await _versions(self._data)
+        if self._llm is not None:
+            engines["model"] = self._llm.model_id
         self._watcher.opened(engines)
         carried = [await self._carried(checked) for checked in transcripts]
         searches = [search for one in carried async for search in self._asked(one.stage)]
@@ -86,13 +98,22 @@ class Run:
         return asked(stage, self._model, self._latencies)
 
     async def _carried(self, checked: Checked) -> Carried:
-        plan = plan_for(checked.path, checked.questions)
+        plan, count = plan_for(checked.path, checked.questions), checked.messages
+        if self._llm is not None:
+            plan, count = live_plan(plan, self._llm.vendor), 2 * checked.customers
         stage = await set_up(self._data.tenant(plan.tenant_id), plan, self._model)
         conversations = Conversations(stage, self._latencies)
-        self._watcher.begins(plan.tenant, checked.messages)
-        async for window in windows(events(_messages(checked.path)), stage, self._model):
+        self._watcher.begins(plan.tenant, count)
+        async for window in self._windows(checked.path, stage):
             await self._carry(window, conversations)
-        return Carried(checked, stage, conversations.new_messages)
+        return Carried(checked, stage, count, conversations.new_messages)
+
+    def _windows(self, path: Path, stage: Stage) -> AsyncIterator[Window]:
+        messages, most = _messages(path), MOST_EVENTS
+        if self._llm is not None:
+            answering = Answering(stage, self._llm, self._model, self._latencies)
+            messages, most = answering.messages(messages), 2 * MOST_ASKED
+        return windows(events(messages), stage, self._model, most=most)
 
     async def _carry(self, window: Window, conversations: Conversations) -> None:
         """The window's customers side by side, the messages of each in their order."""
@@ -119,15 +140,19 @@ class Run:
 
 
 async def carry_out(
-    transcripts: Sequence[Checked], settings: Settings, data_dir: Path | None, watcher: Watcher
+    transcripts: Sequence[Checked],
+    settings: Settings,
+    data_dir: Path | None,
+    watcher: Watcher,
+    llm: LLMProvider | None = None,
 ) -> Facts:
-    """The demo, on the engines that ``settings`` name, or on its own."""
+    """The demo, on the engines that ``settings`` name, or on its own. ``llm`` answers, if there is one, and is closed."""
     model = LocalEmbeddingProvider()
     loading = asyncio.create_task(model.embed("ready"))
     try:
-        async with engines(settings, data_dir) as data:
+        async with llm or nullcontext(), engines(settings, data_dir) as data:
             await loading
-            return await Run(data, model, watcher).all(transcripts)
+            return await Run(data, model, watcher, llm).all(transcripts)
     finally:
         loading.cancel()
         with suppress(asyncio.CancelledError):
@@ -171,7 +196,7 @@ async def _counted(one: Carried) -> TenantFacts:
         name=plan.tenant,
         tenant_id=plan.tenant_id,
         file=one.checked.path.name,
-        messages=one.checked.messages,
+        messages=one.messages,
         new_messages=one.new_messages,
         rows=await rows_of(plan.tenant_id, tenant),
         sessions=sessions,

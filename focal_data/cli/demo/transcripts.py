@@ -33,6 +33,8 @@ class Checked:
 
     path: Path
     messages: int = 0
+    customers: int = 0
+    """How many of the messages are customers'."""
     asked: list[str] = field(default_factory=list)
     """The first questions that users ask in it."""
     told: list[str] = field(default_factory=list)
@@ -127,6 +129,7 @@ def _parsed(record: Record, value: JsonValue, number: int) -> Draft | BadLine | 
 
 def _noted(checked: Checked, message: Message) -> None:
     checked.messages += 1
+    checked.customers += message.role is Role.USER
     text = message.content.strip()
     if message.role is Role.USER and len(text) <= _LONGEST:
         chosen = checked.asked if text.endswith("?") and len(text) >= _SHORTEST else checked.told
