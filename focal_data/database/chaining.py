@@ -31,11 +31,11 @@ class Chaining:
         """``None`` when no key is set: then nothing is chained."""
         self._heads: OrderedDict[Key, ChainHead] = OrderedDict()
         self._turns: WeakValueDictionary[Key, asyncio.Lock] = WeakValueDictionary()
-        self._lanes = cycle(random.sample(range(LANES), OWN_LANES))
+        self._lanes = cycle([lane(number) for number in random.sample(range(LANES), OWN_LANES)])
 
     def lane(self) -> UUID:
         """The chain for a row without a session."""
-        return lane(next(self._lanes))
+        return next(self._lanes)
 
     def turn(self, key: Key) -> AbstractAsyncContextManager[object]:
         """To be entered for writing at the end of a chain: by one task at a time, since all others would write in vain."""
