@@ -11,6 +11,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import blake2b
 from typing import Any, Final
 from uuid import UUID
 
@@ -123,14 +125,23 @@ def new_salt() -> bytes:
 
 def text_digest(kind: AuditKind, row: Mapping[str, Any], salt: bytes) -> bytes:
     """The digest of the personal text of ``row``, which stays when text and salt are erased."""
-    return hmac.digest(salt, _TEXT_FORM + canonical({name: row[name] for name in kind.erased}), "sha256")
+    text = canonical({name: row[name] for name in kind.erased})
+    return blake2b(salt + _TEXT_FORM + text, digest_size=32).digest()
 
 
 def row_hash(kind: AuditKind, row: Mapping[str, Any], key: bytes) -> bytes:
     """The hash of ``row``, chain columns and all; ``hash``, ``salt``, ``erased_at`` and the text itself are left out."""
     facts = {name: row[name] for name in kind.facts + _LINK}
     facts["kind"] = kind.name
-    return hmac.digest(key, _FORM + canonical(facts), "sha256")
+    mac = _keyed(key).copy()
+    mac.update(_FORM + canonical(facts))
+    return mac.digest()
+
+
+@lru_cache(maxsize=16)
+def _keyed(key: bytes) -> hmac.HMAC:
+    """The beginning of every HMAC under this key: a third of the work."""
+    return hmac.new(key, digestmod="sha256")
 
 
 def seal(kind: AuditKind, row: dict[str, Any], head: ChainHead, keys: AuditKeys) -> dict[str, Any]:
