@@ -112,7 +112,10 @@ _RULES: Final = (  # the first that matches
 
 _ALWAYS_WRONG: Final = (
     (re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(CONSTRAINT\s+)?TRIGGER", re.IGNORECASE), "makes a trigger"),
-    (re.compile(r"set_config\s*\(", re.IGNORECASE), "calls set_config, which is not sent to the workers: SET LOCAL"),
+    (
+        re.compile(r"set_config\s*\(", re.IGNORECASE),
+        "calls set_config, which is not sent to the workers: SET LOCAL",
+    ),
     (
         re.compile(r"ON\s+DELETE\s+SET\s+(NULL|DEFAULT)", re.IGNORECASE),
         "a foreign key that sets NULL: CASCADE or RESTRICT",
