@@ -101,6 +101,7 @@ __all__ = [
     "ProviderConnectionError",
     "ProviderError",
     "RateLimitError",
+    "RedisCache",
     "Relationship",
     "RelationshipFilter",
     "RequirementPriority",
@@ -247,6 +248,7 @@ _MODULES: Final = {
     "ProviderConnectionError": "focal_data.errors",
     "ProviderError": "focal_data.errors",
     "RateLimitError": "focal_data.errors",
+    "RedisCache": "focal_data.redis.cache",
     "Relationship": "focal_data.domain.memory",
     "RelationshipFilter": "focal_data.domain.filters",
     "RequirementPriority": "focal_data.domain.ideation",
@@ -430,6 +432,7 @@ if TYPE_CHECKING:
     from focal_data.providers.llm.openai import OpenAIProvider
     from focal_data.providers.llm.stream import LLMStream
     from focal_data.providers.retrying import CallPolicy
+    from focal_data.redis.cache import RedisCache
     from focal_data.repositories.base import TenantRepository
     from focal_data.settings import Settings
     from focal_data.stores.audit import AuditStore

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from typing import ClassVar, Final, Self, cast
 
 from redis import exceptions as driver
@@ -26,6 +27,7 @@ LOST: Final = (driver.ConnectionError, driver.TimeoutError, OSError, AttributeEr
 _SCANNED_AT_ONCE: Final = b"1000"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 0.2  # seconds
 _SERVER: Final = b"redis"
+_PUT: Final = Script("put", Effect.REPEATABLE)
 
 
 class RedisClient:
@@ -56,6 +58,12 @@ class RedisClient:
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
         """What is stored under each of some keys, in their order."""
         return cast("list[bytes | None]", await self._command(b"MGET", *keys) if keys else [])
+
+    async def put(self, values: Mapping[bytes, bytes], *, expire: timedelta) -> None:
+        """Store each value under its key, whatever was there, for that long. When it fails some may be stored."""
+        if values:
+            arguments = (milliseconds(expire), *values.values())
+            await self.run(_PUT, list(values), arguments)
 
     async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
         """The names of all keys like ``pattern``, some at a time; a name may come twice. The server looks at every key."""
@@ -137,6 +145,11 @@ class RedisClient:
         ours = translated(error, key, Outcome.UNKNOWN if unknown else Outcome.NOT_APPLIED)
         log_failure("redis", operation, error=type(ours))
         return ours
+
+
+def milliseconds(time: timedelta) -> bytes:
+    """For a command."""
+    return b"%d" % (time / timedelta(milliseconds=1))
 
 
 def facts_of(reply: bytes) -> dict[str, str]:

@@ -7,7 +7,8 @@ written on the very connection that asks.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import ClassVar, Final, cast
 
 from redis import exceptions as driver
@@ -16,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.crc import key_slot
 
 from focal_data.errors import Outcome, SettingsError, StoreTimeoutError
-from focal_data.redis.client import LOST, RedisClient, facts_of
+from focal_data.redis.client import LOST, RedisClient, facts_of, milliseconds
 from focal_data.redis.connections import Connections, Fate, Reply
 from focal_data.redis.script import Effect, Script, packed
 from focal_data.redis.translation import ANSWERS, DRIVER_ERRORS, REFUSED
@@ -71,6 +72,11 @@ class ClusterClient(RedisClient):
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:
         replies = await self.command_each([(b"GET", key) for key in keys], Effect.READ)
         return cast("list[bytes | None]", replies)
+
+    async def put(self, values: Mapping[bytes, bytes], *, expire: timedelta) -> None:
+        time = milliseconds(expire)
+        commands = [(b"SET", key, value, b"PX", time) for key, value in values.items()]
+        await self.command_each(commands, Effect.REPEATABLE)
 
     async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
         for node in await self._primaries():

@@ -4,6 +4,7 @@
 ``focal:{<tenant>:<session>}:h``        string     hot copy, expires
 ``focal:{<tenant>:<session>}:c``        string     cold copy, never expires by itself
 ``focal:{<tenant>:<digest>}:<kind>``    sorted set sessions (hex) that have one thing in common, newest activity first
+``focal:{<tenant>:<digest>}:e``         string     what a cache of the tenant's keeps, expires
 ``focal:ages:<shard>``                  sorted set ``<tenant>:<session>`` of every session of every tenant; 16 shards
 ======================================  =========  ===============================================================
 
@@ -75,6 +76,12 @@ def of_tenant(tenant: bytes) -> bytes:
 def of_sessions(tenant: bytes) -> bytes:
     """The pattern of both copies of every session of one tenant."""
     return b"focal:{%b:%b}:[hc]" % (tenant, b"?" * 32)
+
+
+def cached(tenant: bytes, key: str) -> bytes:
+    """Where a cache of one tenant's keeps what it knows by ``key``, of whatever length. A digest that stands for the text."""
+    digest = blake2b(key.encode(errors="surrogatepass"), digest_size=32).hexdigest()
+    return b"focal:{%b:%b}:e" % (tenant, digest.encode())
 
 
 def session_in(copy: bytes) -> UUID:

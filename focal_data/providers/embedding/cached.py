@@ -54,7 +54,8 @@ class MemoryCache:
 class CachedEmbeddingProvider(EmbeddingProvider):
     """``provider``, asked only for texts that ``cache`` does not have, and for each of them once in a batch.
 
-    A key is a hash of the model, its dimensions and the text: the cache learns no text, and models and tenants may share it.
+    A key is a hash of the model, its dimensions and the text: the cache learns no text, and models may share it. Tenants that
+    do could tell by the time it takes what others have embedded: ``RedisCache`` is one tenant's.
     """
 
     def __init__(self, provider: EmbeddingProvider, cache: Cache | None = None) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from fnmatch import fnmatchcase
 from uuid import UUID
 
 import pytest
@@ -97,3 +98,14 @@ def test_any_text_has_a_term() -> None:
     """Text that could never have been stored is looked for, and not found, without an error."""
     assert keys.TERM_BYTES == len(keys.channel_term("email", "\ud800"))
     assert keys.TERM_BYTES == len(keys.step_term(UUID(int=1), 1, "\ud800"))
+
+
+def test_what_a_cache_keeps_is_its_tenants() -> None:
+    """A tenant's pattern finds it, that of sessions does not; texts of any length have names of one, which differ."""
+    texts = ["", "a", "b", "\ud800", "a" * 100_000, "f" * 32]
+    names = [keys.cached(TENANT, text) for text in texts]
+
+    assert len(texts) == len(set(names))
+    assert 1 == len({len(name) for name in names})
+    assert all(fnmatchcase(name.decode(), keys.of_tenant(TENANT).decode()) for name in names)
+    assert not any(fnmatchcase(name.decode(), keys.of_sessions(TENANT).decode()) for name in names)
