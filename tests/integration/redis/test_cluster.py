@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -28,6 +29,7 @@ from focal_data.errors import (
 )
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
+from focal_data.redis.cache import RedisCache
 from focal_data.redis.cluster_client import ClusterClient, client_of
 from focal_data.redis.cluster_writer import ClusterWriter
 from focal_data.redis.codec import encode, microseconds
@@ -102,6 +104,23 @@ def store(client: ClusterClient, tenant_id: TenantId, clock: MovedClock) -> Redi
 @pytest.fixture
 def maintenance(client: ClusterClient, clock: MovedClock) -> RedisSessionMaintenance:
     return RedisSessionMaintenance(client, clock=clock)
+
+
+async def test_a_cache_is_spread_over_all_nodes(
+    client: ClusterClient, tenant_id: TenantId, cluster: RunningCluster
+) -> None:
+    """What was put is found in the order of the keys, whichever nodes have it, and goes after its time."""
+    cache = RedisCache(client, tenant_id, ttl=timedelta(seconds=90))
+    values = {str(number): b"%d" % number for number in range(300)}
+    await cache.put_many(values)
+    wanted = [*reversed(values), "another"]
+    assert [values.get(key) for key in wanted] == await cache.get_many(wanted)
+    names = [keys.cached(tenant_id.hex.encode(), key) for key in values]
+    assert len({key_slot(name) for name in names}) > 100
+    with cluster.direct_to(names[0]) as connection:
+        assert 90 == round(connection.pttl(names[0]) / 1000)
+    await SessionErasure(client, tenant_id).remove_all()
+    assert [None] * 300 == await cache.get_many(list(values))
 
 
 def entries_of(cluster: RunningCluster, tenant_id: TenantId, term: bytes) -> list[bytes]:
