@@ -125,6 +125,16 @@ async def test_an_export_into_a_file(command: Command, somebody: Somebody, tmp_p
     assert (1, "focal-data: File exists\n") == (again.returncode, again.stderr)
 
 
+async def test_a_dry_run_of_an_export_counts_and_writes_nothing(
+    command: Command, somebody: Somebody, tmp_path: Path
+) -> None:
+    """The counts are those of the export."""
+    arguments = ("customer", "export", *somebody.named, "--output", "person.json", "--dry-run", "--json")
+    result = await command(*arguments)
+    assert (0, KNOWN) == (result.returncode, json.loads(result.stdout))
+    assert not (tmp_path / "person.json").exists()
+
+
 async def test_a_dry_run_tells_and_changes_nothing(
     command: Command, somebody: Somebody, data: DataLayer
 ) -> None:
