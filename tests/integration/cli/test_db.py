@@ -38,6 +38,7 @@ async def db(focal_engines: Engines) -> AsyncIterator[Command]:
         yield run
 
 
+@pytest.mark.slow
 async def test_up_to_head_and_down_to_nothing(db: Command) -> None:
     """Each tells where the database is; a check finds no difference in between."""
     before = json.loads(db("status", "--json").stdout)
@@ -55,6 +56,7 @@ async def test_an_unknown_revision_is_one_line(db: Command) -> None:
     assert (1, 1) == (result.returncode, result.stderr.count("\n")), result.stderr
 
 
+@pytest.mark.slow
 async def test_where_it_is_and_what_is_to_come(db: Command) -> None:
     """The history, the statements, what they would lock, and a stamp that changes nothing else."""
     known = json.loads(db("history", "--json").stdout)["revisions"]
@@ -73,6 +75,7 @@ async def test_where_it_is_and_what_is_to_come(db: Command) -> None:
     assert "op.add_column" in "".join(json.loads(db("check", "--json").stdout)["differences"])
 
 
+@pytest.mark.slow
 async def test_a_revision_is_made_where_a_project_is(db: Command, tmp_path: Path) -> None:
     """Elsewhere it says so, with exit code 2; there, it names the file that it has written."""
     result = db("revision", "-m", "notes", cwd=tmp_path)

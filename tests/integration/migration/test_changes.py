@@ -21,15 +21,11 @@ QUICK = {
     *(
         "table dropped",
         "column that is not null added",
-        "not null",
-        "text to number",
         "vector's dimension removed",
     ),
     *(
         "HNSW options",
-        "index include",
         "CHECK changed",
-        "native enumeration's value added and used",
         "many at once",
     ),
 }

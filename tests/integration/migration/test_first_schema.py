@@ -50,6 +50,7 @@ async def test_down_leaves_nothing_and_up_again_the_same(new_estate: NewEstate) 
     assert full == await estate.catalogue()
 
 
+@pytest.mark.slow
 async def test_alembic_goes_down_to_nothing(estate: Estate) -> None:
     """The command line does what the code does."""
     code, _, errors = await estate.alembic("downgrade", "base")
@@ -57,6 +58,7 @@ async def test_alembic_goes_down_to_nothing(estate: Estate) -> None:
     assert None is (await runner.status(estate.settings)).current
 
 
+@pytest.mark.slow
 async def test_a_script_of_statements_does_the_same(new_estate: NewEstate) -> None:
     """What ``alembic upgrade head --sql`` prints makes the same database."""
     estate, other = await new_estate(), await new_estate()
@@ -90,6 +92,7 @@ async def test_a_missing_role_is_asked_of_the_administrator(new_estate: NewEstat
     assert before == await estate.catalogue()
 
 
+@pytest.mark.slow
 async def test_a_missing_extension_is_asked_of_the_administrator(new_estate: NewEstate) -> None:
     """Without pgvector and the right to create it, nothing is changed, and the message has the statement."""
     estate = await new_estate(extension=False)
@@ -112,6 +115,7 @@ async def test_a_superuser_creates_the_extension_and_leaves_it(new_estate: NewEs
         assert 1 == await connection.fetchval("SELECT count(*) FROM pg_extension WHERE extname = 'vector'")
 
 
+@pytest.mark.slow
 async def test_upgrades_at_once_wait_for_each_other(new_estate: NewEstate) -> None:
     """Of many that start on an empty database, each ends at head."""
     estate = await new_estate()
@@ -122,6 +126,7 @@ async def test_upgrades_at_once_wait_for_each_other(new_estate: NewEstate) -> No
     assert 0 == ends[4][0], ends[4][2]
 
 
+@pytest.mark.slow
 async def test_databases_of_one_cluster_share_the_role(new_estate: NewEstate) -> None:
     """Two that make it at once both succeed, and it is dropped by the last that goes down."""
     one, two = await new_estate(), await new_estate()

@@ -63,6 +63,7 @@ async def test_it_is_json(world: World, customer: Customer, op: Operator) -> Non
         assert sorted(ids, key=str) == ids
 
 
+@pytest.mark.slow
 async def test_it_changes_nothing(
     world: World, customer: Customer, op: Operator, focal_settings: Settings
 ) -> None:
