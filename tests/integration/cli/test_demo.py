@@ -34,6 +34,7 @@ from focal_data.cli import main
 from {module} import {owner}
 
 whole, calls = {owner}.{method}, 0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a run in the background ignores it
 
 async def cut_off(*arguments, **options):
     global calls

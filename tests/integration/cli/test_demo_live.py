@@ -225,7 +225,13 @@ async def started(chat: Path, **env: str) -> asyncio.subprocess.Process:
         env=kept | {"PYTHONPATH": str(Path(__file__).parents[3])} | env,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=_interruptible,
     )
+
+
+def _interruptible() -> None:
+    """As at a terminal: what is started in the background ignores Ctrl-C, and so does all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.slow
