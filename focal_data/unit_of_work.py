@@ -65,13 +65,16 @@ class UnitOfWork(Stores):
     Its stores and the repositories made from it share the transaction, and are over when it is. It belongs to one task.
     """
 
-    @abstractmethod
-    async def __aenter__(self) -> Self: ...
+    _transaction: Transaction | InMemoryTransaction
 
-    @abstractmethod
+    async def __aenter__(self) -> Self:
+        await self._transaction.__aenter__()
+        return self
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        await self._transaction.__aexit__(kind, error, trace)
 
 
 class PostgresStores(Stores):
@@ -111,15 +114,6 @@ class PostgresUnitOfWork(PostgresStores, UnitOfWork):
     def __init__(self, transaction: Transaction) -> None:
         super().__init__(transaction)
         self._transaction = transaction
-
-    async def __aenter__(self) -> Self:
-        await self._transaction.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._transaction.__aexit__(kind, error, trace)
 
 
 class InMemoryStores(Stores):
@@ -166,12 +160,3 @@ class InMemoryUnitOfWork(InMemoryStores, UnitOfWork):
     def __init__(self, transaction: InMemoryTransaction) -> None:
         super().__init__(transaction)
         self._transaction = transaction
-
-    async def __aenter__(self) -> Self:
-        await self._transaction.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._transaction.__aexit__(kind, error, trace)

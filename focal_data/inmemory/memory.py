@@ -10,8 +10,8 @@ from focal_data.domain import fusion, words
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.checking import checked_filters, checked_uuid, copied
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
-from focal_data.domain.memory import Direction, Entity, Episode, GroupDeletion, Relationship, Traversal
+from focal_data.domain.filters import EpisodeFilter, RelationshipFilter
+from focal_data.domain.memory import Direction, Episode, GroupDeletion, Traversal
 from focal_data.inmemory import vector
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope, Tables
 from focal_data.inmemory.graph import InMemoryEntityRepository, InMemoryRelationshipRepository
@@ -19,8 +19,8 @@ from focal_data.inmemory.paging import page
 from focal_data.inmemory.repository import InMemoryRepository, Parent
 from focal_data.inmemory.traversal import InMemoryGraph
 from focal_data.inmemory.words import read
-from focal_data.stores.base import checked_group, checked_limit, checked_many, checked_query
-from focal_data.stores.memory import MemoryStore
+from focal_data.stores.base import checked_group, checked_limit, checked_query
+from focal_data.stores.composed.memory import ComposedMemoryStore
 
 Leg = list[tuple[float, Episode]]
 """What one search found: scores and episodes, the best first, then by id."""
@@ -127,116 +127,18 @@ def _ranks(leg: Leg) -> dict[UUID, int]:
     return {episode.id: rank for rank, (_, episode) in enumerate(leg, 1)}
 
 
-class InMemoryMemoryStore(MemoryStore):
+class InMemoryMemoryStore(ComposedMemoryStore):
     """Made from a tenant, where each call is a transaction of its own, or from a unit of work, which each call joins."""
+
+    _episodes: InMemoryEpisodeRepository
+    _entities: InMemoryEntityRepository
+    _relationships: InMemoryRelationshipRepository
 
     def __init__(self, source: HasInMemoryScope | InMemoryScope) -> None:
         self._episodes = InMemoryEpisodeRepository(source)
         self._entities = InMemoryEntityRepository(source)
         self._relationships = InMemoryRelationshipRepository(source)
         self._scope: InMemoryScope = source.memory_scope if hasattr(source, "memory_scope") else source
-
-    async def add_episode(self, episode: Episode) -> Episode:
-        return await self._episodes.add(episode)
-
-    async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
-        return await self._episodes.add_many(checked_many("episodes", episodes))
-
-    async def get_episode(self, episode_id: UUID) -> Episode | None:
-        return await self._episodes.get(checked_uuid("id", episode_id))
-
-    async def get_episodes(
-        self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Episode]:
-        return await self._episodes.page(filters, limit, cursor)
-
-    async def delete_episode(self, episode_id: UUID) -> bool:
-        return await self._episodes.delete(checked_uuid("id", episode_id))
-
-    async def vector_search_episodes(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
-
-    async def text_search_episodes(
-        self,
-        agent_id: UUID,
-        query: str,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-        highlight: bool = False,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.matching(agent_id, query, filters, limit=limit, highlight=highlight)
-
-    async def hybrid_search_episodes(
-        self,
-        agent_id: UUID,
-        text: str,
-        query: Embedding,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.fused(agent_id, text, query, filters, limit=limit)
-
-    async def add_entity(self, entity: Entity) -> Entity:
-        return await self._entities.add(entity)
-
-    async def get_entity(
-        self, entity_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
-    ) -> Entity | None:
-        return await self._entities.at(entity_id, as_of=as_of, known_at=known_at)
-
-    async def get_entities(
-        self, filters: EntityFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Entity]:
-        return await self._entities.page(filters, limit, cursor)
-
-    async def update_entity(self, entity: Entity) -> Entity:
-        return await self._entities.update(entity)
-
-    async def delete_entity(self, entity_id: UUID) -> bool:
-        return await self._entities.delete(entity_id)
-
-    async def vector_search_entities(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: EntityFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Entity]]:
-        return await self._entities.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
-
-    async def add_relationship(self, relationship: Relationship) -> Relationship:
-        return await self._relationships.add(relationship)
-
-    async def get_relationship(
-        self, relationship_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
-    ) -> Relationship | None:
-        return await self._relationships.at(relationship_id, as_of=as_of, known_at=known_at)
-
-    async def get_relationships(
-        self, filters: RelationshipFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Relationship]:
-        return await self._relationships.page(filters, limit, cursor)
-
-    async def update_relationship(self, relationship: Relationship) -> Relationship:
-        return await self._relationships.update(relationship)
-
-    async def delete_relationship(self, relationship_id: UUID) -> bool:
-        return await self._relationships.delete(relationship_id)
-
-    async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
-        return await self._relationships.replace(relationship_id, successor)
 
     async def traverse_from_entities(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
@@ -15,15 +14,13 @@ from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
+from focal_data.domain.filters import EpisodeFilter, RelationshipFilter
 from focal_data.domain.fusion import depth
 from focal_data.domain.memory import (
     Direction,
-    Entity,
     Episode,
     GroupDeletion,
     Language,
-    Relationship,
     Traversal,
 )
 from focal_data.domain.words import harmless
@@ -33,8 +30,8 @@ from focal_data.repositories.filtering import Conditions, chosen, given, of_agen
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.repositories.traversal import traverse
 from focal_data.repositories.versions import valid
-from focal_data.stores.base import checked_group, checked_limit, checked_many
-from focal_data.stores.memory import MemoryStore
+from focal_data.stores.base import checked_group, checked_limit
+from focal_data.stores.composed.memory import ComposedMemoryStore
 from focal_data.tables.columns import utc
 from focal_data.tables.memory import EpisodeTable
 
@@ -187,116 +184,16 @@ def _of_agent(agent_id: UUID, filters: EpisodeFilter | None) -> dict[str, Any]:
 _EXTRAS: Final = ("score", "vector_rank", "text_rank", "snippet")
 
 
-class PostgresMemoryStore(MemoryStore):
+class PostgresMemoryStore(ComposedMemoryStore):
     """Made from a tenant, where each call is a transaction of its own, or from a unit of work, which each call joins."""
+
+    _entities: EntityRepository
 
     def __init__(self, source: HasScope | Scope) -> None:
         self._scope: Scope = source.scope if hasattr(source, "scope") else source
         self._episodes = EpisodeRepository(source)
         self._entities = EntityRepository(source)
         self._relationships = RelationshipRepository(source)
-
-    async def add_episode(self, episode: Episode) -> Episode:
-        return await self._episodes.add(episode)
-
-    async def add_episodes(self, episodes: Sequence[Episode]) -> list[Episode]:
-        return await self._episodes.add_many(checked_many("episodes", episodes))
-
-    async def get_episode(self, episode_id: UUID) -> Episode | None:
-        return await self._episodes.get(checked_uuid("id", episode_id))
-
-    async def get_episodes(
-        self, filters: EpisodeFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Episode]:
-        return await self._episodes.page(filters, limit, cursor)
-
-    async def delete_episode(self, episode_id: UUID) -> bool:
-        return await self._episodes.delete(checked_uuid("id", episode_id))
-
-    async def vector_search_episodes(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
-
-    async def text_search_episodes(
-        self,
-        agent_id: UUID,
-        query: str,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-        highlight: bool = False,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.matching(agent_id, query, filters, limit=limit, highlight=highlight)
-
-    async def hybrid_search_episodes(
-        self,
-        agent_id: UUID,
-        text: str,
-        query: Embedding,
-        *,
-        filters: EpisodeFilter | None = None,
-        limit: int = 10,
-    ) -> list[Scored[Episode]]:
-        return await self._episodes.fused(agent_id, text, query, filters, limit=limit)
-
-    async def add_entity(self, entity: Entity) -> Entity:
-        return await self._entities.add(entity)
-
-    async def get_entity(
-        self, entity_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
-    ) -> Entity | None:
-        return await self._entities.at(entity_id, as_of=as_of, known_at=known_at)
-
-    async def get_entities(
-        self, filters: EntityFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Entity]:
-        return await self._entities.page(filters, limit, cursor)
-
-    async def update_entity(self, entity: Entity) -> Entity:
-        return await self._entities.update(entity)
-
-    async def delete_entity(self, entity_id: UUID) -> bool:
-        return await self._entities.delete(entity_id)
-
-    async def vector_search_entities(
-        self,
-        agent_id: UUID,
-        query: Embedding,
-        *,
-        filters: EntityFilter | None = None,
-        limit: int = 10,
-        min_score: float | None = None,
-    ) -> list[Scored[Entity]]:
-        return await self._entities.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
-
-    async def add_relationship(self, relationship: Relationship) -> Relationship:
-        return await self._relationships.add(relationship)
-
-    async def get_relationship(
-        self, relationship_id: UUID, as_of: datetime | None = None, known_at: datetime | None = None
-    ) -> Relationship | None:
-        return await self._relationships.at(relationship_id, as_of=as_of, known_at=known_at)
-
-    async def get_relationships(
-        self, filters: RelationshipFilter | None = None, limit: int = 50, cursor: str | None = None
-    ) -> Page[Relationship]:
-        return await self._relationships.page(filters, limit, cursor)
-
-    async def update_relationship(self, relationship: Relationship) -> Relationship:
-        return await self._relationships.update(relationship)
-
-    async def delete_relationship(self, relationship_id: UUID) -> bool:
-        return await self._relationships.delete(relationship_id)
-
-    async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
-        return await self._relationships.replace(relationship_id, successor)
 
     async def traverse_from_entities(
         self,
