@@ -1,7 +1,7 @@
 """The plugin ``focal_data.access``: what ``alembic revision --autogenerate`` must see of who may do what, and of storage.
 
-It compares tables with the catalogue for row-level security, policies, grants, column storage and storage parameters,
-and puts the extension and the role in front. Enabled by ``autogenerate_plugins=PLUGINS``.
+It compares tables with the catalogue for row-level security, policies, grants, functions, column storage and storage
+parameters, and puts the extension and the role in front. Enabled by ``autogenerate_plugins=PLUGINS``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from focal_data.database.tenancy import promised
 from focal_data.errors import UsageError
 from focal_data.migration import plugin
 from focal_data.migration.catalogue import DEFAULT, Catalogue, TableState, read_catalogue
+from focal_data.migration.functions import function_changes
 from focal_data.migration.operations import (
     CreateAppRoleOp,
     CreateTenantPolicyOp,
@@ -69,6 +70,7 @@ def compare(
         *prerequisites(tables, catalogue, first=first),
         *map(_without_info, leaves(upgrade)),
         *(op for table in tables for op in changes(table, catalogue, subject)),
+        *function_changes(context.connection, tables, subject),
         *(Implied(op) for drop in drops for op in belongings(drop.table_name, catalogue)),
     ]
     in_order(upgrade)

@@ -144,7 +144,7 @@ def read_definitions(connection: Connection, tables: Sequence[Table]) -> Definit
     found.existing = frozenset(table for kind, table, _ in found.real if kind == TYPE)
     for name, values, users in connection.exec_driver_sql(_ENUMS).all():
         found.enumerations[name] = Enumeration(list(values), frozenset(users))
-    with _undone(connection):
+    with undone(connection):
         described = [table for table in tables if table.name in found.existing]
         _describe(connection, described)
         found.wanted, _ = _read(connection, [table.name for table in described])
@@ -261,7 +261,7 @@ def _read_back(connection: Connection, kind: str, table: str, name: str, text: s
     if text.endswith((" INVALID", " NOT VALID")):
         return None
     try:
-        with _undone(connection):
+        with undone(connection):
             connection.exec_driver_sql(f"{drop} {quoted(name)}")
             connection.exec_driver_sql(make)
             return _read(connection, [table])[0].get((kind, table, name))
@@ -280,7 +280,7 @@ def _change(connection: Connection, before: str, after: str) -> TypeChange:
     """Found by doing it to an empty table: PostgreSQL gives it another file when it would write its rows."""
     for using in (None, after):
         try:
-            with _undone(connection):
+            with undone(connection):
                 connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_PROBE} (it {before})")
                 file = connection.exec_driver_sql(_FILE).scalar()
                 cast = f" USING it::{using}" if using else ""
@@ -292,7 +292,8 @@ def _change(connection: Connection, before: str, after: str) -> TypeChange:
 
 
 @contextmanager
-def _undone(connection: Connection) -> Iterator[None]:
+def undone(connection: Connection) -> Iterator[None]:
+    """What is done in the block, for as long as it lasts."""
     savepoint = connection.begin_nested()
     try:
         yield

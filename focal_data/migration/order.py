@@ -18,6 +18,7 @@ from focal_data.migration.changes import (
     DropStatisticsOp,
     RemoveUniqueOp,
 )
+from focal_data.migration.functions import DropFunctionOp
 from focal_data.migration.operations import CreateAppRoleOp, CreateVectorExtensionOp, FocalOperation, Implied
 from focal_data.migration.writing import ReplaceColumnOp
 
@@ -51,6 +52,7 @@ _RANKS: Final[dict[type[MigrateOperation], int]] = {
     ops.DropIndexOp: 3,
     DropStatisticsOp: 3,
     RemoveUniqueOp: 3,
+    DropFunctionOp: 4,
     ops.CreateTableOp: 4,
     ops.AddColumnOp: 5,
     ops.AlterColumnOp: 6,

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSONB, TSVECTOR
 
 from focal_data.tables import metadata as ours
+from focal_data.tables.functions import Function
 
 Declare = Callable[[MetaData], object]
 
@@ -130,6 +131,27 @@ def words(language: str = "english") -> Callable[[], Column[Any]]:
     return column(
         "words", TSVECTOR, Computed(f"to_tsvector('{language}', coalesce(title, ''))", persisted=True)
     )
+
+
+def starred(body: str = "stars > 0", *, least: str = "", returns: str = "bigint", **options: Any) -> Function:
+    """Counts the notes that have stars, as its owner."""
+    return Function(
+        "starred",
+        f"""
+        (p_tenant uuid{least}) RETURNS {returns}
+        LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+        AS $$
+        BEGIN
+          RETURN (SELECT count(*) FROM {{schema}}.notes WHERE tenant_id = p_tenant AND {body});  -- it's :here::text
+        END $$
+        """,
+        **options,
+    )
+
+
+def having(*functions: Function) -> Declare:
+    """Declares notes with these functions."""
+    return notes(info={"functions": functions})
 
 
 v3, v, h3 = column("v", VECTOR(3)), column("v", VECTOR), column("v", HALFVEC(3))
@@ -463,6 +485,45 @@ CHANGES: dict[str, Change] = {
         notes(info={"storage_parameters": {"fillfactor": 70, "autovacuum_enabled": "false"}}),
         notes(info={"storage_parameters": {"fillfactor": 80}}),
         ["set_storage_parameters"],
+    ),
+    # functions
+    "function added": Change(notes(), having(starred()), ["create_function"]),
+    "function's body changed": Change(having(starred()), having(starred("stars > 1")), ["replace_function"]),
+    "function for everybody": Change(
+        having(starred()), having(starred(execute="everybody")), ["replace_function"]
+    ),
+    "function for nobody": Change(having(starred()), having(starred(execute="nobody")), ["replace_function"]),
+    "function's arguments changed": Change(
+        having(starred()),
+        having(starred("stars > p_least", least=", p_least integer")),
+        ["drop_function", "create_function"],
+    ),
+    "function's default removed": Change(
+        having(starred(least=", p_least integer DEFAULT 1")),
+        having(starred(least=", p_least integer")),
+        ["drop_function", "create_function"],
+    ),
+    "function's result changed": Change(
+        having(starred()), having(starred(returns="integer")), ["drop_function", "create_function"]
+    ),
+    "function in SQL of a new column": Change(
+        notes(),
+        notes(
+            column("n", Integer),
+            info={
+                "functions": (
+                    Function(
+                        "counted",
+                        "() RETURNS bigint BEGIN ATOMIC SELECT count(n) FROM {schema}.notes; END",
+                    ),
+                )
+            },
+        ),
+        ["add_column", "create_function"],
+    ),
+    "function dropped": Change(having(starred()), notes(), ["drop_function"]),
+    "function's table dropped": Change(
+        also(notes(), "drafts", info={"functions": (starred(),)}), notes(), ["drop_function", "drop_table"]
     ),
     # access
     "grants": Change(
