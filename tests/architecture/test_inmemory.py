@@ -28,12 +28,12 @@ ELSEWHERE = {
     "audit_heads": "where each chain ends, which the tables' chain alone needs",
     "entity_history": "kept with the versions that it follows",
     "relationship_history": "kept with the versions that it follows",
-    "ideation_maturity": "not built yet",
-    "ideation_messages": "not built yet",
-    "ideation_prd_drafts": "not built yet",
-    "ideation_requirements": "not built yet",
-    "ideation_sessions": "not built yet",
-    "ideation_user_stories": "not built yet",
+    "ideation_maturity": "kept with the session that it hangs on, as one value",
+    "ideation_messages": "kept with the session that it hangs on, as one value",
+    "ideation_prd_drafts": "kept with the session that it hangs on, as one value",
+    "ideation_requirements": "kept with the session that it hangs on, as one value",
+    "ideation_sessions": "kept by its stores, with all that hangs on it, as one value",
+    "ideation_user_stories": "kept with the session that it hangs on, as one value",
 }
 """The tables without a kind of their own in memory, and why."""
 KINDS = [pytest.param(name, id=name) for name in sorted(OURS)]
