@@ -15,10 +15,11 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import AccessError
 from focal_data.ids import NO_TENANT, TenantId
 from focal_data.migration import runner
-from focal_data.operations import chaining, deletion, erasure, verification
+from focal_data.operations import chaining, deletion, erasure, loading, verification
 from focal_data.operations.erasure import CustomerExport
 from focal_data.operations.ground import ErasureReceipt, Ground, stored_tables
 from focal_data.operations.judging import AuditReport
+from focal_data.operations.loading import Episodes
 from focal_data.operations.verification import ExportedHead
 from focal_data.redis.client import RedisClient
 from focal_data.redis.cluster_client import client_of
@@ -150,6 +151,16 @@ class TenantOperations:
         ``UsageError`` for unknown tables.
         """
         return await deletion.delete_everything(await self._ground(), dry_run=dry_run)
+
+    async def load_episodes(self, episodes: Episodes) -> int:
+        """Store many episodes by COPY, all of them or none, and tell how many: several times as fast as ``add_episodes``.
+
+        Bound to the tenant, checked and refused as there, the first bad one by its ``row``; in one transaction, which nobody
+        sees anything of before it ends. Any number of them, from an iterable or an asynchronous one, 2,000 at a time in memory;
+        it is read while the transaction is open, so embed before. Afterwards the table is vacuumed and analyzed.
+        A deadlock or a lost connection is not tried again, since nothing can be read twice.
+        """
+        return await loading.load_episodes(self._operator.database, self.scope, episodes)
 
     async def _ground(self) -> Ground:
         operator = self._operator
