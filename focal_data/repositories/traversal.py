@@ -1,28 +1,36 @@
-"""The way through the graph: one recursive statement, breadth first, the tenant in each of its arms."""
+"""The way through the graph: one recursive statement, a row for each level, the tenant in each of its arms.
+
+Of a level no more than ``limit`` entities can be among the answer, the first by id. So at a hub the relationships are read in
+the order of the entities at their other end, straight from an index, and no further than needed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
     CTE,
-    BigInteger,
+    ColumnElement,
     Integer,
+    LargeBinary,
     Select,
-    all_,
+    Subquery,
+    TableValuedAlias,
+    Uuid,
     bindparam,
-    cast,
+    column,
     func,
     literal,
+    or_,
     select,
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import array, distinct_on
-from sqlalchemy.sql.selectable import LateralFromClause
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from focal_data.database.statement import Statement
 from focal_data.domain.checking import checked_filters, checked_member
@@ -41,6 +49,8 @@ _TIMES: Final = frozenset(("as_of", KNOWN_AT))
 _OUT, _IN = ("from_entity_id", "to_entity_id"), ("to_entity_id", "from_entity_id")
 _ENDS: Final = {Direction.OUTGOING: (_OUT,), Direction.INCOMING: (_IN,), Direction.BOTH: (_OUT, _IN)}
 """The end to come from and the end to get to."""
+_BYTES: Final = 16
+"""Of each id in a path."""
 
 
 async def traverse(
@@ -56,7 +66,7 @@ async def traverse(
     asked = given(checked_filters(filters, RelationshipFilter))
     way = checked_member("direction", direction, Direction)
     places = {
-        "entity_ids": checked_ids("entity_ids", entity_ids),
+        "entity_ids": list(dict.fromkeys(checked_ids("entity_ids", entity_ids))),
         "max_depth": checked_depth(max_depth),
         "limit": checked_limit(limit),
     }
@@ -66,65 +76,103 @@ async def traverse(
 
 def _traversal(entities: EntityRepository, row: dict[str, Any]) -> Traversal:
     depth, path = row.pop("depth"), row.pop("path")
-    return Traversal(entities.mapper.from_row(row), depth, tuple(path))
+    ids = tuple(UUID(bytes=path[place : place + _BYTES]) for place in range(0, len(path), _BYTES))
+    return Traversal(entities.mapper.from_row(row), depth, ids)
 
 
 @cache
 def _statement(direction: Direction, asked: Asked) -> Statement:
-    nearest = _nearest(_reach(direction, asked))
-    source = EntityRepository.source(asked)
-    rows = EntityRepository.found(source, asked & _TIMES).where(source.c.id == nearest.c.entity_id)
-    return Statement(rows.add_columns(nearest.c.depth, nearest.c.path).order_by(nearest.c.depth, source.c.id))
+    nearest = _nearest(_levels(direction, asked))
+    versions = EntityRepository.versions(asked & _TIMES, ("id", nearest.c.id))
+    entity = union_all(*(rows.correlate(nearest) for rows in versions)).lateral("entity")
+    # lint: allow unscoped-statement because both of its sources are scoped
+    rows = select(entity, nearest.c.depth, nearest.c.path).select_from(nearest.join(entity, true()))
+    return Statement(rows.order_by(nearest.c.depth, nearest.c.id))
 
 
-def _nearest(reach: CTE) -> CTE:
-    """The first ``limit`` entities of ``reach``, each where it was reached first."""
+def _nearest(level: CTE) -> CTE:
+    """The first ``limit`` of all levels; where the walk began is no answer."""
+    at = _unfolded(level, "at")
     # lint: allow unscoped-statement because it reads what scoped arms have found
-    first = select(reach.c.entity_id, reach.c.depth, reach.c.path).where(reach.c.depth > 0)
-    first = first.ext(distinct_on(reach.c.entity_id)).order_by(reach.c.entity_id, reach.c.depth)
-    found = first.subquery("first")
-    # lint: allow unscoped-statement because it reads what scoped arms have found
-    return select(found).order_by(found.c.depth, found.c.entity_id).limit(bindparam("limit")).cte("nearest")
+    found = select(at.c.id, level.c.depth, at.c.path).select_from(level.join(at, true()))
+    found = found.where(level.c.depth > 0).order_by(level.c.depth, at.c.id)
+    return found.limit(bindparam("limit")).cte("nearest")
 
 
-def _reach(direction: Direction, asked: Asked) -> CTE:
-    """Level by level, each entity once in a level with its best path: so it ends in cycles too, and hubs don't multiply."""
+def _levels(direction: Direction, asked: Asked) -> CTE:
+    """A row for each level: its entities with their best paths, and all that are ``seen`` so far, so that cycles end."""
     start = EntityRepository.source(asked, "start")
     columns = (
-        start.c.id.label("entity_id"),
         literal(0, Integer()).label("depth"),
-        cast(array([]), uuids()).label("path"),
-        literal(0, BigInteger()).label("width"),
+        func.array_agg(start.c.id, type_=uuids()).label("ids"),
+        func.array_agg(literal(b"", LargeBinary()), type_=_paths()).label("paths"),
+        bindparam("entity_ids", type_=uuids()).label("seen"),
     )
-    rows = EntityRepository.found(start, asked & _TIMES).where(start.c.id == any_of("entity_ids"))
-    level = rows.with_only_columns(*columns).cte("reach", recursive=True)
-    return level.union_all(_next_level(level, direction, asked))
+    first = EntityRepository.found(start, asked & _TIMES).where(start.c.id == any_of("entity_ids"))
+    level = first.with_only_columns(*columns).cte("level", recursive=True)
+    return level.union_all(_next(level, direction, asked))
 
 
-def _next_level(level: CTE, direction: Direction, asked: Asked) -> Select[Any]:
-    """The entities one relationship on. After a level that has ``limit`` of them by itself, all others are too far."""
-    edge = _edges(level, direction, asked)
-    path = func.array_append(level.c.path, edge.c.id, type_=uuids()).label("path")
-    # lint: allow unscoped-statement because both of its sources are scoped
-    step = select(edge.c.entity_id, (level.c.depth + 1).label("depth"), path)
-    step = step.select_from(level.join(edge, true())).where(
-        level.c.depth < bindparam("max_depth"),
-        level.c.width < bindparam("limit"),
-        edge.c.entity_id != all_(bindparam("entity_ids", type_=uuids())),
-    )
-    if times := asked & _TIMES:
-        passed = EntityRepository.source(asked, "passed")
-        step = step.where(*EntityRepository.meets(passed, times), passed.c.id == edge.c.entity_id)
-    best = step.ext(distinct_on(edge.c.entity_id)).order_by(edge.c.entity_id, path).subquery("best")
+def _next(level: CTE, direction: Direction, asked: Asked) -> Select[Any]:
+    """The level one relationship on, while there are too few: beyond ``limit``, all others are too far."""
+    best = _best(level, direction, asked)
+    columns = (func.array_agg(best.c.id, type_=uuids()), func.array_agg(best.c.path, type_=_paths()))
     # lint: allow unscoped-statement because it reads what scoped arms have found
-    return select(best.c.entity_id, best.c.depth, best.c.path, func.count().over())
+    folded = select(columns[0].label("ids"), columns[1].label("paths")).lateral("next")
+    seen = func.array_cat(level.c.seen, folded.c.ids, type_=uuids())
+    enough: ColumnElement[int] = bindparam("limit") + func.cardinality(bindparam("entity_ids", type_=uuids()))
+    # lint: allow unscoped-statement because it reads what scoped arms have found
+    step = select(level.c.depth + 1, folded.c.ids, folded.c.paths, seen).select_from(
+        level.join(folded, true())
+    )
+    return step.where(
+        level.c.depth < bindparam("max_depth"),
+        func.cardinality(level.c.seen) < enough,
+        folded.c.ids.is_not(None),
+    )
 
 
-def _edges(level: CTE, direction: Direction, asked: Asked) -> LateralFromClause:
-    """The relationships at each entity of ``level``, with the entity at their other end."""
-    arms = []
-    for near, far in _ENDS[direction]:
-        source = RelationshipRepository.source(asked, "passing")
-        rows = RelationshipRepository.found(source, asked).where(source.c[near] == level.c.entity_id)
-        arms.append(rows.with_only_columns(source.c.id, source.c[far].label("entity_id")).correlate(level))
-    return union_all(*arms).lateral("edge")
+def _best(level: CTE, direction: Direction, asked: Asked) -> Subquery:
+    """The first ``limit`` entities that come next, by id, each with the smallest path to it."""
+    at = _unfolded(level, "at")
+    edges = (_edges(at, ends, level, asked) for ends in _ENDS[direction])
+    edge = union_all(*chain.from_iterable(edges)).lateral("edge")
+    path = at.c.path.concat(func.uuid_send(edge.c.id, type_=LargeBinary())).label("path")
+    seen = func.unnest(level.c.seen).column_valued("seen")
+    # lint: allow unscoped-statement because it reads what scoped arms have found
+    new = ~select(seen).where(seen == edge.c.entity_id).correlate(edge, level).exists()
+    # lint: allow unscoped-statement because it reads what scoped arms have found
+    step = select(edge.c.entity_id.label("id"), path).select_from(at.join(edge, true())).where(new)
+    step = step.ext(distinct_on(edge.c.entity_id)).order_by(edge.c.entity_id, path)
+    return step.limit(bindparam("limit")).correlate(level).subquery("best")
+
+
+def _edges(at: TableValuedAlias, ends: tuple[str, str], level: CTE, asked: Asked) -> list[Select[Any]]:
+    """The first entities at the other ends of the relationships of ``at``: ``limit`` of them, beside those that are seen."""
+    near, far = ends
+    return [
+        _first(rows.correlate(at, level), far, asked & _TIMES).limit(
+            bindparam("limit") + func.cardinality(level.c.seen)
+        )
+        for rows in RelationshipRepository.versions(asked, (near, at.c.id))
+    ]
+
+
+def _first(rows: Select[Any], far: str, times: Asked) -> Select[Any]:
+    """Of ``rows``, the first relationship to each entity that may be passed, in the order of those entities."""
+    c = rows.selected_columns
+    if times:
+        passed = EntityRepository.versions(times, ("id", c[far]))
+        rows = rows.where(or_(*(version.correlate(c[far].table).exists() for version in passed)))
+    first = rows.with_only_columns(c[far].label("entity_id"), c.id).ext(distinct_on(c[far]))
+    return first.order_by(c[far], c.id)
+
+
+def _unfolded(level: CTE, name: str) -> TableValuedAlias:
+    """The entities of a level, and the path to each."""
+    columns = (column("id", Uuid()), column("path", LargeBinary()))
+    return func.unnest(level.c.ids, level.c.paths).table_valued(*columns, name=name).render_derived()
+
+
+def _paths() -> ARRAY[bytes]:
+    return ARRAY(LargeBinary())

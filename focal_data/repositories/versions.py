@@ -159,13 +159,24 @@ class VersionedRepository(TenantRepository[TableT, V]):
         return [source.c.tenant_id == bindparam("tenant_id"), *chosen(cls.conditions(source.c), asked)]
 
     @classmethod
+    def versions(cls, asked: Collection[str], *key: tuple[str, ColumnElement[Any]]) -> list[Select[Any]]:
+        """The versions under the conditions that are asked for, a read of each table where they may be.
+
+        ``key`` names columns and what they equal: of another table it reaches the indexes only here, under a policy.
+        """
+        places: list[tuple[FromClause, list[ColumnElement[bool]]]] = [(cls.table, [])]
+        if KNOWN_AT in asked:
+            then, h = bindparam(KNOWN_AT, type_=utc()), cls.history.c
+            replaced = [h.recorded_at <= then, h.superseded_at > then]
+            places = [(cls.table, [cls.c.recorded_at <= then]), (cls.history, replaced)]
+        return [
+            cls.found(table, asked).where(*known, *(table.c[name] == value for name, value in key))
+            for table, known in places
+        ]
+
+    @classmethod
     def _known(cls, name: str) -> Subquery:
-        then, h = bindparam(KNOWN_AT, type_=utc()), cls.history.c
-        current = cls.rows(cls.c.recorded_at <= then)
-        replaced = select(*(h[column] for column in cls._names())).where(
-            h.tenant_id == bindparam("tenant_id"), h.recorded_at <= then, h.superseded_at > then
-        )
-        return union_all(current, replaced).subquery(name)
+        return union_all(*cls.versions([KNOWN_AT])).subquery(name)
 
     @classmethod
     @cache
