@@ -5,12 +5,15 @@
 ``focal:{<tenant>:<session>}:c``        string     cold copy, never expires by itself
 ``focal:{<tenant>:<digest>}:<kind>``    sorted set sessions (hex) that have one thing in common, newest activity first
 ``focal:{<tenant>:<digest>}:e``         string     what a cache of the tenant's keeps, expires
+``focal:{<tenant>:<digest>}:is``        string     an ideation session; what hangs on it ends in ``:it`` … ``:ip``
+``focal:{<tenant>:<digest>}:iu``        sorted set ids of one user's ideation sessions, the last updated first
 ``focal:ages:<shard>``                  sorted set ``<tenant>:<session>`` of every session of every tenant; 16 shards
 ======================================  =========  ===============================================================
 
-Ids are in hex. Both copies of a session lie in one slot; so do the indexes of one agent, one for each status. What an
-index is about is a digest, and not text, since names of keys are shown where content must not be. Scores are minus
-the last activity in microseconds: ascending is newest first, and then by id.
+Ids are in hex; where they are text, a digest stands for them. Both copies of a session lie in one slot; so do the
+indexes of one agent, one for each status, and all of an ideation session. What an index is about is a digest too, since
+names of keys are shown where content must not be. Scores are minus the last activity in microseconds: ascending is newest
+first, and then by id.
 """
 
 from __future__ import annotations
@@ -82,6 +85,27 @@ def cached(tenant: bytes, key: str) -> bytes:
     """Where a cache of one tenant's keeps what it knows by ``key``, of whatever length. A digest that stands for the text."""
     digest = blake2b(key.encode(errors="surrogatepass"), digest_size=32).hexdigest()
     return b"focal:{%b:%b}:e" % (tenant, digest.encode())
+
+
+_IDEATION_PARTS: Final = (b"is", b"it", b"im", b"in", b"ir", b"ip")
+
+
+def ideation(tenant: bytes, session_id: str) -> tuple[bytes, ...]:
+    """Where one ideation session lies: itself, then the hashes of what it is in, its messages, their ids, its requirements, and
+    its drafts. An id is any text, so a digest stands for it, in which nothing can look like a part of a key.
+    """
+    tag = _named(tenant, session_id, b"ideation")
+    return tuple(b"%b:%b" % (tag, part) for part in _IDEATION_PARTS)
+
+
+def ideation_user(tenant: bytes, user_id: str) -> bytes:
+    """The index of the ideation sessions of one user."""
+    return b"%b:iu" % _named(tenant, user_id, b"user")
+
+
+def _named(tenant: bytes, text: str, kind: bytes) -> bytes:
+    digest = blake2b(text.encode(errors="surrogatepass"), digest_size=16, person=kind).hexdigest()
+    return b"focal:{%b:%b}" % (tenant, digest.encode())
 
 
 def session_in(copy: bytes) -> UUID:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import ClassVar
+
 import pytest
+from redis.asyncio import Redis
 
 from focal_data.domain.clock import Clock
 from focal_data.inmemory.database import InMemoryDatabase
 from focal_data.inmemory.ideation import InMemoryIdeationFactory
+from focal_data.redis.client import RedisClient
+from focal_data.redis.ideation import RedisIdeationFactory
+from focal_data.settings import Settings
 from focal_data.testing.contracts.ideation import IdeationClockContract, IdeationStoreContract
 from focal_data.testing.contracts.ideation.base import IdeationTenants
 from focal_data.testing.contracts.ideation.clock import TenantsByClock
@@ -27,5 +34,34 @@ class TestInMemoryIdeationByClock(IdeationClockContract):
     def by_clock(self) -> TenantsByClock:
         def tenants(clock: Clock) -> IdeationTenants:
             return InMemoryIdeationFactory(InMemoryDatabase(clock=clock)).tenant
+
+        return tenants
+
+
+@pytest.fixture
+async def client(focal_redis: Redis, focal_settings: Settings) -> AsyncIterator[RedisClient]:
+    async with RedisClient(focal_settings) as client:
+        yield client
+
+
+class TestRedisIdeation(IdeationStoreContract):
+    """On the run's own Redis."""
+
+    one_session_per_transaction: ClassVar[bool] = True
+
+    @pytest.fixture
+    def tenants(self, client: RedisClient) -> IdeationTenants:
+        return RedisIdeationFactory(client).tenant
+
+
+class TestRedisIdeationByClock(IdeationClockContract):
+    """On the run's own Redis, by a clock that is set by hand."""
+
+    one_session_per_transaction: ClassVar[bool] = True
+
+    @pytest.fixture
+    def by_clock(self, client: RedisClient) -> TenantsByClock:
+        def tenants(clock: Clock) -> IdeationTenants:
+            return RedisIdeationFactory(client, clock=clock).tenant
 
         return tenants
