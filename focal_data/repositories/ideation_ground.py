@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from sqlalchemy import Column, ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
-from focal_data.database.scope import Transaction
+from focal_data.database.scope import Scope, Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.ideation import ChatMessage, IdeationSession
 from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionError
@@ -27,12 +27,6 @@ class IdeationRepository(GroundRepository[TableT, E]):
 
     times: ClassVar[tuple[str, ...]] = ("created_at",)
     """What the store's clock sets in a new one."""
-
-    async def add(self, entity: E) -> E:
-        """Insert ``entity`` and return it as stored. ``DuplicateError``, and ``NotFoundError`` for a missing session."""
-        stored = self.new(entity)
-        await self._execute(self.inserting(), self.mapper.to_row(stored))
-        return stored
 
     def new(self, entity: E) -> E:
         """``entity``, checked and of this tenant, with the times of the store's clock."""
@@ -115,6 +109,12 @@ class IdeationSessionRepository(IdeationRepository[IdeationSessionTable, Ideatio
 
     times = ("created_at", "updated_at")
 
+    async def add(self, session: IdeationSession) -> IdeationSession:
+        """Insert it as version 1, and return it as stored. ``DuplicateError``."""
+        stored = self.new(session)
+        await self._execute(self.inserting(), self.mapper.to_row(stored))
+        return stored
+
     def new(self, entity: IdeationSession) -> IdeationSession:
         """As version 1. ``InvalidDataError("version")`` for any but 0."""
         stored = super().new(entity)
@@ -150,14 +150,8 @@ class IdeationSessionRepository(IdeationRepository[IdeationSessionTable, Ideatio
         values = {"limit": checked_limit(limit), "offset": checked_offset(offset), "user_id": user_id}
         return await self.all(self._of_user(), values)
 
-    async def lock(self, session_ids: Iterable[str]) -> None:
-        """Keep others from adding to these until the transaction ends. ``NotFoundError`` for a missing one."""
-        for session_id in sorted(set(session_ids)):  # in one order, so that nobody waits for each other
-            if not await self.locked(session_id):
-                raise NotFoundError(IdeationSession.__name__)
-
     async def locked(self, session_id: str) -> bool:
-        """As ``lock``; whether it is there.
+        """Whether it is there, and then nobody else adds to it until the transaction ends.
 
         What asks for the last position is another statement: one that waited for the lock would not see what it waited for.
         """
@@ -244,7 +238,7 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
     async def _placed(self, messages: Sequence[ChatMessage]) -> list[ChatMessage]:
         """``messages`` with their positions; their sessions are locked from now on."""
         sessions = {message.session_id for message in messages}
-        await IdeationSessionRepository(self._scope).lock(sessions)
+        await lock_sessions(self._scope, sessions)
         ends = {session_id: count(await self._end(session_id)) for session_id in sessions}
         return [
             message.model_copy(update={"position": next(ends[message.session_id])}) for message in messages
@@ -271,3 +265,11 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
     def _last(cls) -> Statement:
         last = func.max(cls.c.position).label("last")
         return Statement(select(last).where(*cls.scoped(), cls._of_session()))
+
+
+async def lock_sessions(scope: Scope, session_ids: Iterable[str]) -> None:
+    """Keep others from adding to these sessions until the transaction ends. ``NotFoundError`` for a missing one."""
+    sessions = IdeationSessionRepository(scope)
+    for session_id in sorted(set(session_ids)):  # in one order, so that no two wait for each other
+        if not await sessions.locked(session_id):
+            raise NotFoundError(IdeationSession.__name__)

@@ -12,7 +12,7 @@ from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.ideation import ExtractedRequirement, MaturityState, PRDDraft, UserStory
 from focal_data.errors import InvalidDataError, NotFoundError
-from focal_data.repositories.ideation_ground import KEY, IdeationPartRepository, IdeationSessionRepository
+from focal_data.repositories.ideation_ground import KEY, IdeationPartRepository, lock_sessions
 from focal_data.tables.ideation import (
     ExtractedRequirementTable,
     MaturityStateTable,
@@ -23,6 +23,12 @@ from focal_data.tables.ideation import (
 
 class ExtractedRequirementRepository(IdeationPartRepository[ExtractedRequirementTable, ExtractedRequirement]):
     """Requirements, by creation, then by id."""
+
+    async def add(self, requirement: ExtractedRequirement) -> ExtractedRequirement:
+        """Insert it, and return it as stored. ``DuplicateError``, and ``NotFoundError`` for a missing session."""
+        stored = self.new(requirement)
+        await self._execute(self.inserting(), self.mapper.to_row(stored))
+        return stored
 
     async def update(self, requirement: ExtractedRequirement) -> ExtractedRequirement:
         """Replace the one with its id in its session; ``created_at`` stays. ``NotFoundError`` when there is none."""
@@ -124,7 +130,7 @@ class UserStoryRepository(IdeationPartRepository[UserStoryTable, UserStory]):
             raise InvalidDataError("session_id", "is another session's")
 
         async def work(tx: Transaction) -> list[UserStory]:
-            await IdeationSessionRepository(tx).lock([session_id])
+            await lock_sessions(tx, [session_id])
             await UserStoryRepository(tx)._execute(self._clear(), {"session_id": session_id})
             if new:
                 await self.road().insert(tx, self.placed(new))

@@ -15,17 +15,19 @@ from uuid import UUID
 
 import focal_data.repositories
 from focal_data.database.statement import Statement
-from focal_data.domain import config, filters, memory, profile, session
+from focal_data.domain import config, filters, ideation, memory, profile, session
 from focal_data.domain.answers import Page
 from focal_data.domain.base import ValueObject
 from focal_data.domain.embedding import Embedding
 from focal_data.ids import new_id
 from focal_data.repositories.base import TenantRepository
+from focal_data.repositories.ground import GroundRepository
+from focal_data.repositories.ideation_ground import IdeationRepository
 from tests.integration.isolation.world import QUERY, SECRET, SECRET_WORD, World
 
 INTRUDER = "an-intruder"
 
-Repository = TenantRepository[Any, Any]
+Repository = GroundRepository[Any, Any]
 
 
 def calls_of(kind: type) -> list[str]:
@@ -41,7 +43,9 @@ def repositories() -> list[type[Repository]]:
     """Every repository of a table of focal_data."""
     for module in pkgutil.iter_modules(focal_data.repositories.__path__):
         importlib.import_module(f"focal_data.repositories.{module.name}")
-    own = (kind for kind in _subclasses(TenantRepository) if kind.__module__.startswith("focal_data."))
+    bases = (TenantRepository, IdeationRepository)
+    found = (kind for base in bases for kind in _subclasses(base))
+    own = (kind for kind in found if kind.__module__.startswith("focal_data."))
     return sorted({kind for kind in own if "table" in kind.__dict__}, key=lambda kind: kind.__name__)
 
 
@@ -52,7 +56,7 @@ def attempts(call: Callable[..., Any], world: World, revisions: Mapping[type, in
     """
     owner = getattr(call, "__self__", None)
     if call.__name__ in ("one", "all", "raw"):  # what a repository of one's own is written with
-        assert isinstance(owner, TenantRepository)
+        assert isinstance(owner, GroundRepository)
         return [{"statement": Statement(owner.rows(include_deleted=True)), "values": {}}]
     if call.__name__ == "update_fields":
         assert isinstance(owner, TenantRepository)
@@ -107,6 +111,8 @@ def _values(
     elif name in ("id", "ids"):
         ids = _ids_of(owner, world)
         yield from ids if name == "id" else [[one] for one in ids]
+    elif str in kinds and name in _TEXT_IDS:
+        yield world.text_id(_TEXT_IDS[name])
     elif name in _BY_NAME:
         yield from _BY_NAME[name](world)
 
@@ -118,9 +124,13 @@ def _slipped_in(
     thing = world.kept(INTRUDER)[kind]
     key = "session_id" if kind is session.Session else "id"
     yield thing
-    yield world.kept(INTRUDER, number=2)[kind].evolve(**{key: new_id()})
+    if key in kind.model_fields:
+        own = new_id() if isinstance(getattr(thing, key), UUID) else str(new_id())
+        yield world.kept(INTRUDER, number=2)[kind].evolve(**{key: own})
     if "revision" in kind.model_fields:
         yield thing.evolve(revision=revisions[kind])
+    if kind is ideation.IdeationSession:
+        yield thing.evolve(version=1)
     yield thing.evolve(tenant_id=world.tenant.tenant_id)
 
 
@@ -134,7 +144,7 @@ def _ids_of(owner: object, world: World) -> list[UUID]:
 def _resolved(hint: Any, owner: object) -> Any:
     """``hint`` with the entity of the repository for its type variable."""
     if isinstance(hint, TypeVar):
-        assert isinstance(owner, TenantRepository)
+        assert isinstance(owner, GroundRepository)
         return owner.mapper.domain
     return hint
 
@@ -160,6 +170,9 @@ def _id(*names: str) -> Callable[[World], list[UUID]]:
 def _all(*values: object) -> Callable[[World], list[Any]]:
     return lambda _: list(values)
 
+
+_TEXT_IDS = {"session_id": "ideation", "user_id": "ideation_user", "requirement_id": "requirement"}
+"""Where an id is text, what it names."""
 
 _BY_NAME: dict[str, Callable[[World], list[Any]]] = {
     "agent_id": _id("agent", "deleted_agent"),

@@ -14,11 +14,12 @@ from focal_data.database.tenancy import tenant_tables
 from focal_data.domain.base import ValueObject
 from focal_data.domain.session import Session
 from focal_data.ids import TenantId
+from focal_data.repositories.ideation import PostgresIdeationStores
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from focal_data.testing.databases import driver_url
 from tests.integration.isolation.attempts import repositories
-from tests.integration.isolation.world import World, populated
+from tests.integration.isolation.world import World, ideated, populated
 
 _ROWS = " UNION ALL ".join(
     f"SELECT '{table}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t WHERE tenant_id = $1"
@@ -29,7 +30,9 @@ _ROWS = " UNION ALL ".join(
 @pytest.fixture(scope="module")
 async def world(focal_data_layer: DataLayer) -> World:
     """Tenant A; nothing in here may be changed by a test."""
-    return await populated(focal_data_layer)
+    world = await populated(focal_data_layer)
+    await ideated(PostgresIdeationStores(world.tenant), world)
+    return world
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,16 @@ from typing import Any
 
 from focal_data.domain.base import ValueObject
 from focal_data.errors import StoreError, UsageError
+from focal_data.repositories.ideation import PostgresIdeationStores
 from focal_data.stores.audit import AuditStore
 from focal_data.stores.config import ConfigStore
+from focal_data.stores.ideation import (
+    IdeationMaturityStore,
+    IdeationMessageStore,
+    IdeationPRDStore,
+    IdeationRequirementStore,
+    IdeationSessionStore,
+)
 from focal_data.stores.memory import MemoryStore
 from focal_data.stores.profile import ProfileStore
 from focal_data.unit_of_work import Stores
@@ -30,6 +38,22 @@ STORES: dict[str, Find] = {
     for call in calls_of(promise)
 }
 """Every call of the stores that a transaction spans, by name."""
+
+
+IDEATION: dict[str, Find] = {
+    f"ideation.{store}.{call}": lambda stores, store=store, call=call: getattr(  # type: ignore[misc]
+        getattr(PostgresIdeationStores(stores), store), call
+    )
+    for store, promise in {
+        "sessions": IdeationSessionStore,
+        "messages": IdeationMessageStore,
+        "requirements": IdeationRequirementStore,
+        "maturity": IdeationMaturityStore,
+        "prd": IdeationPRDStore,
+    }.items()
+    for call in calls_of(promise)
+}
+"""Every call of the ideation stores, in PostgreSQL."""
 
 
 async def tried(call: Call, arguments: dict[str, Any]) -> object:

@@ -8,10 +8,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from focal_data.data_layer import DataLayer, Tenant
-from focal_data.domain import audit, config, memory, profile, session
+from focal_data.domain import audit, config, ideation, memory, profile, session
 from focal_data.domain.base import ValueObject
 from focal_data.domain.embedding import Embedding
 from focal_data.ids import new_id
+from focal_data.stores.ideation import IdeationStores
 
 SECRET = "the-other-tenants-secret"
 """In every text that tenant A keeps, and nowhere else."""
@@ -36,6 +37,7 @@ _IDS = (
     *("deleted_scenario", "deleted_template", "deleted_variable"),
     *("idle_agent", "idle_entity", "idle_customerprofile"),  # which nothing else names
     *("profile", "other_profile", "merged_profile", "identity", "field", "asset"),
+    *("ideation", "ideation_user", "message", "requirement", "draft", "story"),
 )
 
 
@@ -176,7 +178,28 @@ class World:
                 ],
             ),
         ]
-        return {type(thing): thing for thing in things}
+        return {type(thing): thing for thing in (*things, *self._studio(mark))}
+
+    def text_id(self, name: str) -> str:
+        """An id that is text."""
+        return str(self.ids[name])
+
+    def _studio(self, mark: str) -> list[ValueObject]:
+        """The ideation studio's."""
+        part = {"session_id": self.text_id("ideation")}
+        wish = {"title": mark, "as_a": mark, "i_want": mark, "so_that": mark}
+        return [
+            ideation.IdeationSession(
+                id=part["session_id"], project_name=mark, user_id=self.text_id("ideation_user")
+            ),
+            ideation.ChatMessage(
+                id=self.text_id("message"), role=ideation.MessageRole.USER, content=mark, **part
+            ),
+            ideation.ExtractedRequirement(id=self.text_id("requirement"), description=mark, **part),
+            ideation.MaturityState(level=mark, **part),
+            ideation.PRDDraft(id=self.text_id("draft"), title=mark, **part),
+            ideation.UserStory(id=self.text_id("story"), **wish, **part),
+        ]
 
 
 SECRET_WORD = "biscuit"
@@ -258,3 +281,14 @@ async def _remembered(tenant: Tenant, things: dict[type, Any], ids: dict[str, UU
         await store.add_entity(things[memory.Entity].evolve(id=ids[name]))
     await store.update_entity(entity.evolve(attributes={"a": SECRET}))  # so that there is a history
     await store.add_relationship(things[memory.Relationship])
+
+
+async def ideated(stores: IdeationStores, world: World) -> None:
+    """Keep what the studio has in ``stores``, of the world's tenant."""
+    things = world.kept(SECRET)
+    await stores.sessions.create(things[ideation.IdeationSession])
+    await stores.messages.create(things[ideation.ChatMessage])
+    await stores.requirements.create(things[ideation.ExtractedRequirement])
+    await stores.maturity.save(things[ideation.MaturityState])
+    await stores.prd.save_draft(things[ideation.PRDDraft])
+    await stores.prd.save_user_stories(world.text_id("ideation"), [things[ideation.UserStory]])
