@@ -163,7 +163,9 @@ class PostgresDataLayer(DataLayer):
         # in a transaction, since behind a proxy a connection has its role nowhere else
         async with Transaction(self.database, NO_TENANT) as tx:
             await runner.require_head(tx.connection)
-            refuse_unbound(await identity(tx.connection, tenant_tables(metadata)))
+            who = await identity(tx.connection, tenant_tables(metadata))
+            refuse_unbound(who)
+            self.database.citus = who.citus
         await self.redis.check()
 
     async def close(self) -> None:

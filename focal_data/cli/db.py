@@ -142,6 +142,24 @@ def stamp(
     _tell(asyncio.run(runner.stamp(Settings.load(), revision)), as_json)
 
 
+@db.command()
+def distribute(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the statements, run none.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Shard every table by tenant, with Citus. What is distributed already stays; so it can be repeated."""
+    from focal_data.migration.distribution import distribute as shard
+
+    statements = asyncio.run(shard(Settings.load(), dry_run=dry_run))
+    if as_json:
+        typer.echo(json.dumps({"statements": statements, "dry_run": dry_run}))
+        return
+    for statement in statements:
+        typer.echo(f"{statement};")
+    if not statements:
+        typer.echo("every table is distributed")
+
+
 def _tell(found: Status, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(found)))

@@ -37,6 +37,8 @@ class Database:
         self.settings = settings
         self.transactions: dict[asyncio.Task[Any], object] = {}
         """The open transaction of each task that holds one."""
+        self.citus = False
+        """Whether the server passes a transaction's settings on to workers, when told to; known once it was asked."""
         keys = settings.chain_keys()
         self.chaining = Chaining(AuditKeys(keys) if keys else None)
         """The keys of the audit chain, and where its chains end."""

@@ -324,13 +324,15 @@ class Transaction:
 
 
 _CUSTOM_PLANS: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+_CITUS: Final = "SET LOCAL citus.propagate_set_commands='local'"
 _END_TIMEOUT: Final = 5.0
 
 
 def _begin(database: Database, tenant_id: TenantId, *, custom_plan: bool) -> str:
     """BEGIN and the tenant in one message. The tenant is a UUID, formatted by us: nothing else ever gets in here."""
     settings = database.settings
-    message = f"BEGIN;SET LOCAL focal.tenant_id='{tenant_id}'"
+    begin = f"BEGIN;{_CITUS}" if database.citus else "BEGIN"
+    message = f"{begin};SET LOCAL focal.tenant_id='{tenant_id}'"
     if settings.transaction_pooling:  # the proxy dropped the connection's own settings
         timeout = round(settings.statement_timeout * 1000)
         message += f";SET LOCAL ROLE {settings.app_role};SET LOCAL statement_timeout={timeout}"

@@ -149,6 +149,8 @@ class Identity:
     """As PostgreSQL numbers it: 160014 is 16.14."""
     extension_version: str | None
     """Of pgvector; ``None`` when this database doesn't have it."""
+    citus: bool
+    """Whether this database has Citus, which passes a transaction's settings on to its workers only when told to."""
 
     @property
     def bound(self) -> bool:
@@ -171,7 +173,8 @@ def identity_query(tables: Collection[str] = ()) -> str:
                login.rolsuper OR login.rolbypassrls
                  OR EXISTS (SELECT FROM ours WHERE pg_has_role(login.oid, relowner, 'MEMBER')) AS login_is_stronger,
                current_setting('server_version_num')::int AS server_version,
-               ({EXTENSION_VERSION}) AS extension_version
+               ({EXTENSION_VERSION}) AS extension_version,
+               EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') AS citus
           FROM pg_roles me, pg_roles login
          WHERE me.rolname = current_user AND login.rolname = session_user"""  # noqa: S608  (names are quoted here)
 

@@ -20,7 +20,7 @@ import yaml
 from dotenv import dotenv_values
 from jsonschema import Draft202012Validator
 
-from focal_data.settings import PREFIX, Settings
+from focal_data.settings import IDEATION_BACKEND, PREFIX, Settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -101,15 +101,23 @@ def test_every_dollar_is_understood() -> None:
 
 
 def test_the_engines_are_those_that_the_project_is_made_for() -> None:
-    """PostgreSQL 16 with pgvector, and Redis 7."""
-    images = {name: service["image"] for name, service in _file()["services"].items()}
+    """PostgreSQL 16 with pgvector, and Redis 7; what has a profile is started for those who ask for it."""
+    services = _file()["services"]
+    images = {name: one["image"] for name, one in services.items() if "profiles" not in one}
     assert {"postgres": "pgvector/pgvector:pg16", "redis": "redis:7"} == images
+
+
+def test_citus_is_pinned_and_has_pgvector() -> None:
+    """Its profile builds on one version, and adds the extension for whatever PostgreSQL that has."""
+    recipe = _file()["services"]["citus"]["build"]["dockerfile_inline"]
+    assert re.match(r"FROM citusdata/citus:14\.\d+\n", recipe)
+    assert '"postgresql-$$PG_MAJOR-pgvector"' in recipe
 
 
 def test_ports_are_open_to_this_machine_only() -> None:
     """Every port is published on 127.0.0.1, and its number can be chosen."""
     ports = [port for service in _file()["services"].values() for port in service["ports"]]
-    assert 2 == len(ports)
+    assert 3 == len(ports)
     assert [] == [port for port in ports if not re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port)]
 
 
@@ -119,7 +127,7 @@ def test_data_lies_in_named_volumes() -> None:
         volume.partition(":")[0] for service in _file()["services"].values() for volume in service["volumes"]
     }
     assert set(_file()["volumes"]) == mounted
-    assert 2 == len(mounted)
+    assert 3 == len(mounted)
 
 
 def test_redis_keeps_what_it_acknowledged() -> None:
@@ -137,6 +145,14 @@ def test_credentials_are_required_and_never_defaulted() -> None:
     }
 
 
+def _settings() -> set[str]:
+    """The variable of each setting."""
+    return {
+        IDEATION_BACKEND if field == IDEATION_BACKEND.lower() else f"{PREFIX}{field.upper()}"
+        for field in Settings.model_fields
+    }
+
+
 def test_every_variable_of_the_file_is_documented_with_its_default() -> None:
     """.env.example holds every variable of the file, and shows the default that the file has."""
     example = _example()
@@ -147,8 +163,8 @@ def test_every_variable_of_the_file_is_documented_with_its_default() -> None:
 
 def test_the_example_documents_every_setting_and_nothing_else() -> None:
     """Each field of the settings is in .env.example, and each name there is a setting's or the compose file's."""
-    settings = {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}
-    assert settings | set(_variables()) == set(_example())
+    others = {"POSTGRES_HOST", "POSTGRES_SSL_MODE", "POSTGRES_POOL_SIZE"}
+    assert _settings() | set(_variables()) | others == set(_example())
 
 
 def test_the_example_gives_no_secret_a_value() -> None:
@@ -160,10 +176,8 @@ def test_the_example_gives_no_secret_a_value() -> None:
 
 def test_the_example_shows_the_true_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     """A default that .env.example shows is the one that the settings have."""
-    shown = {
-        name: value for name, (given, value) in _example().items() if not given and name.startswith(PREFIX)
-    }
-    for name in {f"{PREFIX}{field.upper()}" for field in Settings.model_fields}:
+    shown = {name: value for name, (given, value) in _example().items() if not given and name in _settings()}
+    for name in _settings():
         monkeypatch.delenv(name, raising=False)
     defaults = Settings.of()
     for name, value in shown.items():
@@ -176,7 +190,7 @@ def test_the_example_with_its_secrets_reaches_the_engines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Filled in, .env.example is a .env by which the settings find the engines that the compose file publishes."""
-    for name in (*_variables(), *(f"{PREFIX}{field.upper()}" for field in Settings.model_fields)):
+    for name in (*_variables(), *_settings()):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / ".env"
     path.write_text(_filled_in(EXAMPLE.read_text()))

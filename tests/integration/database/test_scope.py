@@ -103,6 +103,19 @@ async def test_behind_a_pooling_proxy_the_role_travels_with_the_tenant(focal_set
     assert "focal_app" != after
 
 
+async def test_on_citus_the_tenant_is_passed_on_to_the_workers(
+    scope: TenantScope, database: Database
+) -> None:
+    """What says so goes in front of the tenant, and ends with the transaction."""
+    database.citus = True
+    asked = Statement(text("SELECT current_setting('citus.propagate_set_commands', true) AS passed_on"))
+    async with scope.transaction() as tx:
+        assert "local" == (await tx.fetch(asked, {}))[0]["passed_on"]
+    database.citus = False
+    async with scope.transaction() as tx:
+        assert "local" != (await tx.fetch(asked, {}))[0]["passed_on"]
+
+
 async def test_a_tenant_does_not_stay_on_the_connection(scope: TenantScope, database: Database) -> None:
     """After a transaction the connection has no tenant."""
     await scope.fetch_row(WHO, {})

@@ -1,0 +1,74 @@
+"""The rules for statements bite; ``tests/conftest.py`` has them look at whatever the tests make a repository build."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Executable, bindparam, delete, exists, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from focal_data.database.statement import Statement
+from focal_data.tables.config import AgentTable, RuleTable
+from tests.statements import offences
+
+AGENTS, RULES = AgentTable.__table__, RuleTable.__table__  # type: ignore[attr-defined]
+TENANT = bindparam("tenant_id")
+OTHER = AGENTS.alias("other")
+MINE = AGENTS.c.tenant_id == TENANT
+
+BREACHES: dict[str, tuple[Executable, str]] = {
+    "a table without the tenant": (select(AGENTS.c.id), "agents is not narrowed to the tenant"),
+    "the second table of a join": (
+        select(AGENTS.c.id).join(RULES, RULES.c.agent_id == AGENTS.c.id).where(MINE),
+        "rules is not narrowed to the tenant",
+    ),
+    "one arm of two": (
+        select(AGENTS.c.id).where(MINE).union(select(OTHER.c.id)),
+        "agents is not narrowed to the tenant",
+    ),
+    "an alias of a table that is": (
+        select(AGENTS.c.id, OTHER.c.id).where(MINE),
+        "agents is not narrowed to the tenant",
+    ),
+    "within a condition": (
+        select(AGENTS.c.id).where(MINE, exists().where(RULES.c.agent_id == AGENTS.c.id)),
+        "rules is not narrowed to the tenant",
+    ),
+    "an update": (update(AGENTS).values(name="x"), "agents is not narrowed to the tenant"),
+    "a deletion": (delete(AGENTS).where(AGENTS.c.name == "x"), "agents is not narrowed to the tenant"),
+    "a setting": (
+        select(func.set_config("a", "b", True)),
+        "set_config() does not reach the workers: SET LOCAL does",
+    ),
+    "an upsert by the server's clock": (
+        insert(AGENTS).on_conflict_do_update(index_elements=["id"], set_={"updated_at": func.now()}),
+        "now() in an upsert",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BREACHES)
+def test_a_breach_is_found(name: str) -> None:
+    """Each breach is told in its words, once."""
+    clause, told = BREACHES[name]
+    assert [told] == list(offences(clause))
+
+
+@pytest.mark.parametrize(
+    "clause",
+    [
+        select(AGENTS.c.id).where(MINE),
+        select(AGENTS.c.id).where(
+            MINE, exists().where(RULES.c.tenant_id == TENANT, RULES.c.agent_id == AGENTS.c.id)
+        ),
+        update(AGENTS).where(MINE).values(name="x"),
+    ],
+)
+def test_what_keeps_the_rules_is_let_through(clause: Executable) -> None:
+    """A statement that names the tenant for each of its tables has no offence, correlated conditions included."""
+    assert [] == list(offences(clause))
+
+
+def test_a_repositorys_statement_is_looked_at() -> None:
+    """One that breaks a rule fails where it is built, in every test."""
+    with pytest.raises(AssertionError, match="agents is not narrowed"):
+        Statement(select(AGENTS.c.id))
