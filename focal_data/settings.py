@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -19,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from focal_data.errors import SettingsError
 
 PREFIX: Final = "FOCAL_DATA_"
+IDEATION_BACKEND: Final = "IDEATION_PERSISTENCE_BACKEND"
 
 Seconds = Annotated[float, Field(ge=0.001, le=86_400)]  # servers take milliseconds, and 0 as no limit
 Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
@@ -27,8 +29,32 @@ Identifier = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_]{0,62}$")]
 MIN_AUDIT_KEY: Final = 32
 """Characters of a key of the audit chain: ``openssl rand -hex 32`` makes a good one of 64."""
 
+DEFAULT_PORT: Final = 5432
+
+S = TypeVar("S", bound=BaseSettings)
+V = TypeVar("V")
+
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _NO_URL: Final = "is not a database URL; a password's own :, / and @ are written %3A, %2F and %40"
+
+
+class IdeationBackend(StrEnum):
+    """What keeps the data of the ideation studio."""
+
+    POSTGRES = "postgres"
+    REDIS = "redis"
+    MEMORY = "memory"
+
+
+class SSLMode(StrEnum):
+    """How PostgreSQL is spoken to, as libpq and asyncpg mean it."""
+
+    DISABLE = "disable"
+    ALLOW = "allow"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
 
 
 class Settings(BaseSettings):
@@ -93,6 +119,12 @@ class Settings(BaseSettings):
         description="the key of OpenAI's API; OPENAI_API_KEY counts where this is unset",
     )
 
+    ideation_persistence_backend: IdeationBackend = Field(
+        IdeationBackend.POSTGRES,
+        validation_alias=IDEATION_BACKEND,  # the name that such deployments have
+        description="what keeps the ideation studio's data: postgres, redis or memory",
+    )
+
     debug: bool = Field(False, description="raise where a model provider is called inside of a transaction")
 
     audit_keys: SecretStr | None = Field(
@@ -102,16 +134,15 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **overrides: Any) -> Self:
-        """The settings from the environment, ``overrides`` first. Raises ``SettingsError`` for the first wrong variable."""
-        try:
-            return cls(**overrides)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            name = str(first["loc"][0]) if first["loc"] else "settings"
-            failure = SettingsError(
-                f"{PREFIX}{name.upper().removeprefix(PREFIX)}", first["msg"].removeprefix("Value error, ")
-            )
-        raise failure  # out here, pydantic's error, which holds the value, is not its context
+        """The settings from the environment, ``overrides`` first. Raises ``SettingsError`` for the first wrong variable.
+
+        ``POSTGRES_HOST``, ``_PORT``, ``_DB``, ``_USER``, ``_PASSWORD``, ``_SSL_MODE`` and ``_POOL_SIZE`` say what the
+        database's URL and the pool's size leave out; to contradict them is an error, unless the URL is an override.
+        """
+        settings = _loaded(cls, overrides)
+        if "database_url" in overrides:
+            return settings
+        return settings._completed(_loaded(_PostgresVariables, _env_file_of(overrides)))
 
     @staticmethod
     def of(**values: Any) -> Settings:
@@ -124,7 +155,12 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _empty_is_unset(cls, value: object) -> object:
-        return None if isinstance(value, str) and not value.strip() else value
+        return _unset_if_empty(value)
+
+    @field_validator("ideation_persistence_backend", mode="before")
+    @classmethod
+    def _empty_is_the_default(cls, value: object) -> object:
+        return IdeationBackend.POSTGRES if _unset_if_empty(value) is None else value
 
     @field_validator("database_url", "migration_url")
     @classmethod
@@ -162,7 +198,9 @@ class Settings(BaseSettings):
     def service_url(self) -> URL:
         """PostgreSQL as services use it, for asyncpg. ``SettingsError`` when it is not set."""
         return postgresql_url(
-            _required(self.database_url, "DATABASE_URL", "the PostgreSQL to run on is not set")
+            _required(
+                self.database_url, "DATABASE_URL", "the PostgreSQL to run on is not set, nor is POSTGRES_HOST"
+            )
         )
 
     def owner_url(self) -> URL:
@@ -175,6 +213,15 @@ class Settings(BaseSettings):
     def sessions_url(self) -> str:
         """Redis. ``SettingsError`` when it is not set."""
         return _required(self.redis_url, "REDIS_URL", "the Redis to keep live sessions on is not set")
+
+    def _completed(self, given: _PostgresVariables) -> Self:
+        changes: dict[str, object] = {}
+        if self.database_url is not None or given.host is not None:
+            changes["database_url"] = given.url(self.database_url)
+        if given.pool_size is not None:
+            said = self.pool_size if "pool_size" in self.model_fields_set else given.pool_size
+            changes["pool_size"] = _agreed("POOL_SIZE", given.pool_size, said, "POOL_SIZE")
+        return self.model_copy(update=changes)
 
     @property
     def hot_ttl(self) -> timedelta:
@@ -198,6 +245,96 @@ class _Given(Settings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (init_settings,)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Self:
+        return _loaded(cls, overrides)
+
+
+class _PostgresVariables(BaseSettings):
+    """The variables by which other software finds a PostgreSQL. None has a default but the port, and that in a URL's way."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="POSTGRES_",
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, lt=2**16)] | None = None
+    db: str | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    ssl_mode: SSLMode | None = None
+    pool_size: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+    def url(self, known: SecretStr | None) -> SecretStr:
+        """``known``, completed by these. ``SettingsError`` where the two disagree, or a part is missing of what has no URL."""
+        url = URL.create("postgresql") if known is None else make_url(known.get_secret_value())
+        password = None if self.password is None else self.password.get_secret_value()
+        address = _text(url.query.get("host")) or url.host
+        if self.host is not None and _agreed("HOST", self.host, address) != address:
+            url = url.update_query_dict({"host": self.host}) if "/" in self.host else url.set(host=self.host)
+        port = url.port if known is None else url.port or DEFAULT_PORT
+        url = url.set(
+            port=_agreed("PORT", self.port, port) or url.port,
+            database=_agreed("DB", self.db, url.database),
+            username=_agreed("USER", self.user, url.username),
+            password=_agreed("PASSWORD", password, url.password),
+        )
+        said = _text(url.query.get("sslmode"))
+        if (mode := _agreed("SSL_MODE", self.ssl_mode, said)) is not None:
+            url = url.update_query_dict({"sslmode": mode})
+        if known is None:
+            self._require_whole()
+        return SecretStr(url.render_as_string(hide_password=False))
+
+    def _require_whole(self) -> None:
+        for name in ("host", "db", "user", "password"):
+            if getattr(self, name) is None:
+                raise SettingsError(
+                    f"POSTGRES_{name.upper()}", f"is not set, and neither is {PREFIX}DATABASE_URL"
+                )
+
+
+def _loaded(kind: type[S], values: Mapping[str, Any]) -> S:
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        failure = SettingsError(_variable(kind, name), first["msg"].removeprefix("Value error, "))
+    raise failure  # out here, pydantic's error, which holds the value, is not its context
+
+
+def _variable(kind: type[BaseSettings], name: str) -> str:
+    """What a field is called outside; a name that others gave it is its own."""
+    prefix = kind.model_config.get("env_prefix", "")
+    known = name.upper()
+    return known if known == IDEATION_BACKEND else f"{prefix}{known.removeprefix(prefix)}"
+
+
+def _env_file_of(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in overrides.items() if name == "_env_file"}
+
+
+def _unset_if_empty(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _text(value: str | tuple[str, ...] | None) -> str | None:
+    return value if value is None or isinstance(value, str) else ",".join(value)
+
+
+def _agreed(name: str, given: V | None, known: V | None, other: str = "DATABASE_URL") -> V | None:
+    """What of the two is known. ``SettingsError`` where they disagree."""
+    if given is not None and known is not None and given != known:
+        raise SettingsError(f"POSTGRES_{name}", f"is not what {PREFIX}{other} says: set one of the two")
+    return known if given is None else given
 
 
 def postgresql_url(text: str) -> URL:

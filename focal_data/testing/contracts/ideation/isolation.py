@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -104,7 +105,7 @@ class IdeationIsolationContract(IdeationSuite):
         self, ideation: IdeationTenant, other: IdeationTenant, session: IdeationSession
     ) -> None:
         """By its tenant's name, whatever it is."""
-        theirs = {"tenant_id": other.tenant_id}
+        theirs: dict[str, Any] = {"tenant_id": other.tenant_id}
         for call in (
             ideation.sessions.create(a_session(**theirs)),
             ideation.sessions.update(session.evolve(**theirs)),
