@@ -58,7 +58,8 @@ class IdeationRepository(GroundRepository[TableT, E]):
 
     @classmethod
     def inserted(cls) -> Insert:
-        """INSERT of one row, its tenant_id among the values."""
+        """INSERT of one row, whose tenant is among the values."""
+        assert "tenant_id" in cls.c
         return insert(cls.table).values(cls.given())
 
     @classmethod
