@@ -1,6 +1,7 @@
 """Run every work, print the ratios, and write them to ``benchmarks/latest.json``.
 
-``python -m benchmarks "read by id" "list 50"`` runs those whose names begin so, and writes nothing.
+``python -m benchmarks "read by id" "list 50"`` runs those whose names begin so, and writes nothing. ``python -m benchmarks
+search`` is a benchmark of its own, see ``benchmarks/searching``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from benchmarks import auditing, peers, providing, sessions, works
 from benchmarks.ground import Ground, ground
+from benchmarks.searching import command as searching
 from benchmarks.timing import Ratio, Work, timed
 from focal_data.migration import runner
 from focal_data.testing.databases import fresh_database
@@ -130,4 +132,6 @@ async def about(here: Ground, ratios: list[Ratio]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["search"]:
+        sys.exit(1 if searching.main(sys.argv[2:]) else 0)
     sys.exit(1 if asyncio.run(main(tuple(sys.argv[1:]))) else 0)

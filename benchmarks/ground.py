@@ -45,8 +45,8 @@ async def ground() -> AsyncIterator[Ground]:
             await runner.upgrade(settings)
             async with (
                 DataLayer.open(settings) as data,
-                _pool(url) as bare,
-                _pool(url, role="focal_app") as bound,
+                pool(url) as bare,
+                pool(url, role="focal_app") as bound,
             ):
                 tenant = data.tenant(uuid4())
                 agent = await tenant.config.save_agent(Agent(name="Ada"))
@@ -67,17 +67,19 @@ def _rule(agent: Agent, number: int) -> Rule:
 
 
 @asynccontextmanager
-async def _pool(url: str, **settings: str) -> AsyncIterator[asyncpg.Pool]:
+async def pool(url: str, **settings: str) -> AsyncIterator[asyncpg.Pool]:
+    """asyncpg's own, as one sets it up by hand: binary codecs, nothing reset."""
+
     async def nothing(_: asyncpg.Connection) -> None:
         return None
 
-    pool = await asyncpg.create_pool(
+    made = await asyncpg.create_pool(
         dsn(make_url(url)), min_size=4, max_size=4, reset=nothing, init=_codecs, server_settings=settings
     )
     try:
-        yield pool
+        yield made
     finally:
-        await pool.close()
+        await made.close()
 
 
 async def _codecs(connection: asyncpg.Connection) -> None:

@@ -1,0 +1,94 @@
+"""Vector search, measured: recall, rows and latency of ours and of everything by hand, for each size class of a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+from uuid import UUID
+
+from benchmarks.searching import codes
+from benchmarks.searching.by_hand import ByHand
+from benchmarks.searching.exact import Exact, Recall
+from benchmarks.searching.graphs import graph_index
+from benchmarks.searching.peers import Peer, peers
+from benchmarks.searching.scale import Scale
+from benchmarks.searching.stored import Stored
+from benchmarks.searching.timing import Times, Way, clocked, side_by_side
+
+OURS: Final = "ours"
+EXACT: Final = "exact scan by hand"
+GRAPH: Final = "HNSW by hand"
+CODES: Final = "codes by hand"
+_TUNED_ON: Final = 40
+"""Queries of a class on which HNSW's ef_search is chosen."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a way did with the queries of one size class."""
+
+    way: str
+    size_class: str
+    rows: tuple[int, int]
+    """The fewest and the most that a tenant's agent of the class has."""
+    recall: Recall
+    times: Times
+
+
+async def measured(stored: Stored, scale: Scale, *, with_peers: bool) -> AsyncIterator[Line]:
+    """A line for each way and class: first all that need no graph, then HNSW, its times scaled by the exact scan's."""
+    truth, hand = Exact(stored.corpus, stored.ids), ByHand(stored)
+    classes = stored.corpus.by_class()
+    before: dict[str, Times] = {}
+    async with AsyncExitStack() as stack:
+        ways: dict[str, Way] = {OURS: clocked(partial(_ours, stored)), EXACT: clocked(hand.exact)}
+        if coded := await codes.by_hand(stored):
+            ways[CODES] = clocked(coded)
+        others: Sequence[Peer] = await peers(stack, stored) if with_peers else ()
+        ways |= {peer.name: peer.answer for peer in others}
+        for name, queries in classes.items():
+            for way, times in (await side_by_side(ways, queries, rounds=scale.rounds)).items():
+                yield _line(stored, truth, way, name, queries, times)
+                if way == EXACT:
+                    before[name] = times
+    async with graph_index(stored.base) as seconds:
+        print(f"  (HNSW built by hand in {seconds:.0f} s, measured, and dropped)")
+        for name, queries in classes.items():
+            ef_search = await _tuned(hand, truth, queries, scale.ef_search)
+            ways = {EXACT: clocked(hand.exact), GRAPH: clocked(partial(hand.graph, ef_search=ef_search))}
+            found = await side_by_side(ways, queries, rounds=scale.rounds)
+            drift = before[name].p50 / found[EXACT].p50
+            times = Times(found[GRAPH].p50 * drift, found[GRAPH].p99 * drift, found[GRAPH].found)
+            yield _line(stored, truth, f"{GRAPH}, ef {ef_search}", name, queries, times)
+
+
+async def _ours(stored: Stored, query: int) -> list[UUID]:
+    scope = stored.scope(query)
+    memory = stored.base.data.tenant(scope.tenant_id).memory
+    hits = await memory.vector_search_episodes(scope.agent_id, stored.embedding(query), limit=10)
+    return [hit.item.id for hit in hits]
+
+
+async def _tuned(hand: ByHand, truth: Exact, queries: Sequence[int], choices: Sequence[int]) -> int:
+    """The smallest ef_search whose recall holds on some of the queries, or the largest there is."""
+    for ef_search in choices:
+        some = queries[:: max(1, len(queries) // _TUNED_ON)]
+        if truth.recall({query: await hand.graph(query, ef_search) for query in some}).holds:
+            return ef_search
+    return choices[-1]
+
+
+def _line(stored: Stored, truth: Exact, way: str, name: str, queries: Sequence[int], times: Times) -> Line:
+    rows = [stored.scope(query).rows for query in queries]
+    return Line(way, name, (min(rows), max(rows)), truth.recall(times.found), times)
+
+
+def judged(lines: Sequence[Line]) -> Mapping[str, Mapping[str, Line]]:
+    """The lines by class and way."""
+    found: dict[str, dict[str, Line]] = {}
+    for line in lines:
+        found.setdefault(line.size_class, {})[line.way] = line
+    return found
