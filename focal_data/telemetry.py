@@ -77,7 +77,7 @@ _mark: Final[ContextVar[TransactionMark | None]] = ContextVar("focal_data_transa
 
 _MACHINERY: Final = (
     *("contextlib", "focal_data.data_layer", "focal_data.database.", "focal_data.inmemory."),
-    *("focal_data.telemetry", "focal_data.unit_of_work"),
+    *("focal_data.redis.", "focal_data.telemetry", "focal_data.unit_of_work"),
 )
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Final
 
 from focal_data.errors import ConflictError, InUseError, StoreError
-from focal_data.operations.ground import LIVE, ROUNDS, ErasureReceipt, Ground
+from focal_data.operations.ground import IDEATION, LIVE, ROUNDS, ErasureReceipt, Ground
 from focal_data.repositories import erasure as sql
 
 _GENERATIONS: Final = 100
@@ -26,6 +26,7 @@ async def delete_everything(ground: Ground, *, dry_run: bool = False) -> Erasure
 async def _counted(ground: Ground) -> Counter[str]:
     counts = await ground.counted(map(sql.everything_of, ground.tables), {})
     counts[LIVE] = await ground.live.count()
+    counts[IDEATION] = await ground.live.count_ideation()
     return counts
 
 
@@ -36,6 +37,7 @@ async def _deleted(ground: Ground) -> Counter[str]:
         "this tenant is still being written: stop its services and repeat the deletion"
     )
     for _ in range(ROUNDS):
+        counts[IDEATION] += await ground.live.count_ideation()
         counts[LIVE] += await ground.live.remove_all()
         try:
             await _remove_rows(ground, counts)

@@ -30,9 +30,12 @@ ROUNDS: Final = 5
 LIVE: Final = "sessions"
 """What live sessions are called where tables are called by their names."""
 
+IDEATION: Final = "ideation"
+"""What ideation sessions on Redis are called there."""
+
 
 class ErasureReceipt(ValueObject):
-    """What was erased, or would be (``dry_run``): rows by their table, and ``sessions`` on Redis. Nothing personal.
+    """What was erased, or would be (``dry_run``): rows by their table, ``sessions`` and ``ideation`` on Redis.
 
     Kinds that there were none of are left out. What an earlier run that was interrupted had erased is not counted again.
     """

@@ -62,8 +62,15 @@ class SessionErasure:
         """How many sessions the tenant has, of whatever age, readable or not."""
         return len({slot.session_id async for slots in self._slots() for slot in slots})
 
+    async def count_ideation(self) -> int:
+        """How many ideation sessions the tenant has, readable or not."""
+        names: set[bytes] = set()
+        async for some in self._client.scan(keys.of_ideation(self._reader.tenant)):
+            names.update(some)
+        return len(names)
+
     async def remove_all(self) -> int:
-        """Remove every key of the tenant, and its sessions from the ages; tells how many sessions there were."""
+        """Remove every key of the tenant, ideation too, and its sessions from the ages; tells how many sessions there were."""
         sessions = await self.count()
         async for names in self._client.scan(keys.of_tenant(self._reader.tenant)):
             await self._client.unlink(names)

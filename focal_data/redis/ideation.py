@@ -131,7 +131,7 @@ class _Tenant:
             work = self.work(session_id)
             try:
                 answer = await call(work)
-                await self.commit(work)
+                await self.store(work)
                 return answer
             except RetryableError:
                 if attempt == _ATTEMPTS - 1:
@@ -144,13 +144,13 @@ class _Tenant:
         self.refuse_second()
         return await self.index.first(user_id, count)
 
-    async def commit(self, work: IdeationWork) -> None:
+    async def store(self, work: IdeationWork) -> None:
         """What leads to the session, then all that is to be written to it, then what leads to it no more."""
         before, after = work.before, work.after
         if after is not None:
             await self.index.enter(after)
         try:
-            await work.commit()
+            await work.write()
         except RetryableError:
             if after is not None:
                 await self.index.undo(after)
@@ -249,7 +249,7 @@ class _Transaction(AbstractAsyncContextManager[IdeationStores]):
                 "nothing was written: a call of this transaction had failed, and its error was caught"
             )
         if self._work is not None:
-            await self._tenant.commit(self._work)
+            await self._tenant.store(self._work)
 
 
 def _user(session: IdeationSession | None) -> str | None:

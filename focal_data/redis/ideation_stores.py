@@ -143,8 +143,9 @@ class RedisIdeationMessageStore(_Store, IdeationMessageStore):
             await work.require()
             if await ids.get(mine.id.encode()) != [None]:
                 raise _taken("messages")
-            new = mine.model_copy(update={"position": await messages.count()})
-            messages.put(b"%d" % new.position, encode(new))
+            position = await messages.count()
+            new = mine.model_copy(update={"position": position})
+            messages.put(b"%d" % position, encode(new))
             ids.put(mine.id.encode(), b"")
             return new
 

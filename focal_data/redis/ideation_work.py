@@ -1,6 +1,6 @@
 """What one call, or one transaction, reads of one ideation session and will write to it.
 
-Nothing is written before ``commit``, and then all of it by one script, unless another wrote to the session since it was first
+Nothing is written before ``write``, and then all of it by one script, unless another wrote to the session since it was first
 looked at. Each answer of the server tells the last write, so that all that is read is of one moment.
 """
 
@@ -104,10 +104,10 @@ class IdeationWork:
 
     @property
     def commands(self) -> list[Command]:
-        """What ``commit`` will do."""
+        """What ``write`` will do."""
         return [*self._own_commands(), *(command for fields in self._hashes for command in fields.commands())]
 
-    async def commit(self) -> None:
+    async def write(self) -> None:
         """Write everything, or nothing: ``RetryableError`` when another wrote since."""
         if commands := self.commands:
             script = _WRITE if self.after is not None or not self.removed else _REMOVE

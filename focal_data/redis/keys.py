@@ -81,6 +81,11 @@ def of_sessions(tenant: bytes) -> bytes:
     return b"focal:{%b:%b}:[hc]" % (tenant, b"?" * 32)
 
 
+def of_ideation(tenant: bytes) -> bytes:
+    """The pattern of every ideation session of one tenant, itself."""
+    return b"focal:{%b:%b}:is" % (tenant, b"?" * 32)
+
+
 def cached(tenant: bytes, key: str) -> bytes:
     """Where a cache of one tenant's keeps what it knows by ``key``, of whatever length. A digest that stands for the text."""
     digest = blake2b(key.encode(errors="surrogatepass"), digest_size=32).hexdigest()
