@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID
 
+from focal_data.backends import get_repository_factory
 from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope, Transaction
 from focal_data.database.tenancy import identity, refuse_unbound, tenant_tables
@@ -18,6 +19,7 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.embedded import EmbeddedEngines
 from focal_data.ids import NO_TENANT
 from focal_data.inmemory.database import InMemoryDatabase, InMemoryTenantScope
+from focal_data.inmemory.ideation import InMemoryIdeationFactory
 from focal_data.inmemory.session import (
     InMemorySessionMaintenance,
     InMemorySessions,
@@ -25,8 +27,11 @@ from focal_data.inmemory.session import (
 )
 from focal_data.migration import runner
 from focal_data.redis.cluster_client import client_of
+from focal_data.redis.ideation import RedisIdeationFactory
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
-from focal_data.settings import Settings
+from focal_data.repositories.ideation import PostgresIdeationFactory
+from focal_data.settings import IdeationBackend, Settings
+from focal_data.stores.ideation import IdeationFactory, IdeationTenant
 from focal_data.stores.session import SessionMaintenance, SessionStore
 from focal_data.tables import metadata
 from focal_data.unit_of_work import (
@@ -52,9 +57,17 @@ class Tenant(Stores):
     def sessions(self) -> SessionStore:
         """The live sessions; they stand outside of transactions."""
 
+    @property
+    @abstractmethod
+    def ideation(self) -> IdeationTenant:
+        """What the tenant's users think up, on the backend of the settings."""
+
     @abstractmethod
     def transaction(self) -> UnitOfWork:
-        """One commit over the stores but ``sessions``: ``async with tenant.transaction() as tx``. Never run again by itself."""
+        """One commit over the stores but ``sessions``: ``async with tenant.transaction() as tx``. Never run again by itself.
+
+        It has ``ideation`` where that is kept beside them.
+        """
 
     @abstractmethod
     async def in_transaction(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
@@ -75,6 +88,16 @@ class DataLayer(ABC):
     @abstractmethod
     def session_maintenance(self) -> SessionMaintenance:
         """Cleaning up and checking the live sessions of all tenants."""
+
+    @property
+    @abstractmethod
+    def ideation_backend(self) -> IdeationBackend:
+        """What keeps ideation when nobody says."""
+
+    @property
+    @abstractmethod
+    def ideation_factories(self) -> Mapping[IdeationBackend, IdeationFactory]:
+        """What can keep ideation; see ``get_repository_factory``."""
 
     @classmethod
     @asynccontextmanager
@@ -133,14 +156,18 @@ class PostgresTenant(PostgresStores, Tenant):
         data = self._data
         return RedisSessionStore(data.redis, self.tenant_id, clock=data.database.clock)
 
+    @cached_property
+    def ideation(self) -> IdeationTenant:
+        return get_repository_factory(self._data).tenant(self.tenant_id)
+
     def transaction(self) -> PostgresUnitOfWork:
-        return PostgresUnitOfWork(self._tenant_scope.transaction())
+        return self._over(self._tenant_scope.transaction())
 
     async def in_transaction(self, work: Callable[[PostgresUnitOfWork], Awaitable[T]]) -> T:
-        async def run(transaction: Transaction) -> T:
-            return await work(PostgresUnitOfWork(transaction))
+        return await self._tenant_scope.run(lambda transaction: work(self._over(transaction)))
 
-        return await self._tenant_scope.run(run)
+    def _over(self, transaction: Transaction) -> PostgresUnitOfWork:
+        return PostgresUnitOfWork(transaction, ideation=self._data.ideation_backend)
 
 
 class PostgresDataLayer(DataLayer):
@@ -157,6 +184,19 @@ class PostgresDataLayer(DataLayer):
     @property
     def session_maintenance(self) -> SessionMaintenance:
         return RedisSessionMaintenance(self.redis, clock=self.database.clock)
+
+    @property
+    def ideation_backend(self) -> IdeationBackend:
+        return self.settings.ideation_persistence_backend
+
+    @cached_property
+    def ideation_factories(self) -> Mapping[IdeationBackend, IdeationFactory]:
+        clock = self.database.clock
+        return {
+            IdeationBackend.POSTGRES: PostgresIdeationFactory(self.database),
+            IdeationBackend.REDIS: RedisIdeationFactory(self.redis, clock=clock),
+            IdeationBackend.MEMORY: InMemoryIdeationFactory(InMemoryDatabase(clock=clock)),
+        }
 
     async def check(self) -> None:
         """Ask both servers who they are. Raises as ``open`` does."""
@@ -186,6 +226,10 @@ class InMemoryTenant(InMemoryStores, Tenant):
     def sessions(self) -> SessionStore:
         return InMemorySessionStore(self._data.sessions, self.tenant_id)
 
+    @cached_property
+    def ideation(self) -> IdeationTenant:
+        return get_repository_factory(self._data).tenant(self.tenant_id)
+
     def transaction(self) -> InMemoryUnitOfWork:
         return InMemoryUnitOfWork(self._tenant_scope.transaction())
 
@@ -207,6 +251,14 @@ class InMemoryDataLayer(DataLayer):
     @property
     def session_maintenance(self) -> SessionMaintenance:
         return InMemorySessionMaintenance(self.sessions)
+
+    @property
+    def ideation_backend(self) -> IdeationBackend:
+        return IdeationBackend.MEMORY
+
+    @cached_property
+    def ideation_factories(self) -> Mapping[IdeationBackend, IdeationFactory]:
+        return {IdeationBackend.MEMORY: InMemoryIdeationFactory(self.database)}
 
     async def __aenter__(self) -> Self:
         return self

@@ -13,14 +13,18 @@ from focal_data.ids import TenantId
 from focal_data.inmemory.audit import InMemoryAuditStore
 from focal_data.inmemory.config import InMemoryConfigStore
 from focal_data.inmemory.database import InMemoryScope, InMemoryTransaction
+from focal_data.inmemory.ideation import InMemoryIdeationStores
 from focal_data.inmemory.memory import InMemoryMemoryStore
 from focal_data.inmemory.profile import InMemoryProfileStore
 from focal_data.repositories.audit import PostgresAuditStore
 from focal_data.repositories.config import PostgresConfigStore
+from focal_data.repositories.ideation import PostgresIdeationStores
 from focal_data.repositories.memory import PostgresMemoryStore
 from focal_data.repositories.profile import PostgresProfileStore
+from focal_data.settings import IDEATION_BACKEND, IdeationBackend
 from focal_data.stores.audit import AuditStore
 from focal_data.stores.config import ConfigStore
+from focal_data.stores.ideation import IdeationStores
 from focal_data.stores.memory import MemoryStore
 from focal_data.stores.profile import ProfileStore
 
@@ -57,6 +61,11 @@ class Stores(ABC):
     @abstractmethod
     def profiles(self) -> ProfileStore:
         """Who the tenant's customers are."""
+
+    @property
+    @abstractmethod
+    def ideation(self) -> IdeationStores:
+        """What the tenant's users think up. ``UsageError`` in a transaction that does not reach what keeps it."""
 
 
 class UnitOfWork(Stores):
@@ -111,9 +120,21 @@ class PostgresStores(Stores):
 class PostgresUnitOfWork(PostgresStores, UnitOfWork):
     """One transaction of one tenant in PostgreSQL."""
 
-    def __init__(self, transaction: Transaction) -> None:
+    def __init__(
+        self, transaction: Transaction, *, ideation: IdeationBackend = IdeationBackend.POSTGRES
+    ) -> None:
         super().__init__(transaction)
         self._transaction = transaction
+        self._ideation = ideation
+
+    @cached_property
+    def ideation(self) -> IdeationStores:
+        if self._ideation is not IdeationBackend.POSTGRES:
+            raise UsageError(
+                f"ideation is kept on {self._ideation.value} ({IDEATION_BACKEND}), where a transaction of PostgreSQL "
+                "does not reach: use `async with tenant.ideation.transaction() as stores`"
+            )
+        return PostgresIdeationStores(self._scope)
 
 
 class InMemoryStores(Stores):
@@ -160,3 +181,7 @@ class InMemoryUnitOfWork(InMemoryStores, UnitOfWork):
     def __init__(self, transaction: InMemoryTransaction) -> None:
         super().__init__(transaction)
         self._transaction = transaction
+
+    @cached_property
+    def ideation(self) -> IdeationStores:
+        return InMemoryIdeationStores(self._scope)

@@ -14,7 +14,6 @@ from focal_data.database.tenancy import tenant_tables
 from focal_data.domain.base import ValueObject
 from focal_data.domain.session import Session
 from focal_data.ids import TenantId
-from focal_data.repositories.ideation import PostgresIdeationStores
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from focal_data.testing.databases import driver_url
@@ -31,7 +30,7 @@ _ROWS = " UNION ALL ".join(
 async def world(focal_data_layer: DataLayer) -> World:
     """Tenant A; nothing in here may be changed by a test."""
     world = await populated(focal_data_layer)
-    await ideated(PostgresIdeationStores(world.tenant), world)
+    await ideated(world.tenant.ideation, world)
     return world
 
 

@@ -13,10 +13,11 @@ from focal_data.errors import StoreError, UsageError
 from focal_data.inmemory.repository import InMemoryRepository
 from focal_data.stores.session import SessionStore
 from tests.integration.isolation.attempts import attempts, calls_of, touches
-from tests.integration.isolation.trying import STORES, Revisions, called, tried
-from tests.integration.isolation.world import World, populated
+from tests.integration.isolation.trying import IDEATION, STORES, Revisions, called, tried
+from tests.integration.isolation.world import World, ideated, populated
 
 SESSIONS = calls_of(SessionStore)
+SPANNED = STORES | IDEATION
 
 
 class Undone(Exception):  # noqa: N818  (no error)
@@ -32,7 +33,9 @@ def data() -> DataLayer:
 @pytest.fixture(scope="module")
 async def world(data: DataLayer) -> World:
     """Tenant A; nothing in here may be changed by a test."""
-    return await populated(data)
+    world = await populated(data)
+    await ideated(world.tenant.ideation, world)
+    return world
 
 
 @pytest.fixture(scope="module")
@@ -56,29 +59,29 @@ async def _sessions(world: World) -> str:
     return repr(await world.tenant.sessions.list_by_agent(world.ids["agent"]))
 
 
-@pytest.mark.parametrize("call", STORES)
+@pytest.mark.parametrize("call", SPANNED)
 async def test_another_tenant_gets_and_changes_nothing(
     call: str, data: DataLayer, world: World, revisions: Revisions
 ) -> None:
     """Whatever the arguments, nothing of tenant A comes back, and all that it keeps stays as it is."""
     before = _kept(world)
-    for arguments in attempts(STORES[call](world.tenant), world, revisions):
-        assert not touches(await tried(STORES[call](data.tenant(uuid4())), arguments), world), arguments
+    for arguments in attempts(SPANNED[call](world.tenant), world, revisions):
+        assert not touches(await tried(SPANNED[call](data.tenant(uuid4())), arguments), world), arguments
     assert before == _kept(world)
 
 
-@pytest.mark.parametrize("call", STORES)
+@pytest.mark.parametrize("call", SPANNED)
 async def test_the_tenant_itself_does_get_or_change_something(
     call: str, world: World, revisions: Revisions
 ) -> None:
     """At least one of the attempts would have been a breach; here they are the tenant's own, and undone."""
     found = []
-    for arguments in attempts(STORES[call](world.tenant), world, revisions):
+    for arguments in attempts(SPANNED[call](world.tenant), world, revisions):
         try:
             async with world.tenant.transaction() as tx:
                 inside = World(cast("InMemoryTenant", tx), world.ids, world.outside)
                 before = _kept(inside)
-                result = await called(STORES[call](tx), arguments)
+                result = await called(SPANNED[call](tx), arguments)
                 found.append(before != _kept(inside) or touches(result, world))
                 raise Undone
         except (StoreError, UsageError, Undone):

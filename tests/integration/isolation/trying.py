@@ -8,7 +8,6 @@ from typing import Any
 
 from focal_data.domain.base import ValueObject
 from focal_data.errors import StoreError, UsageError
-from focal_data.repositories.ideation import PostgresIdeationStores
 from focal_data.stores.audit import AuditStore
 from focal_data.stores.config import ConfigStore
 from focal_data.stores.ideation import (
@@ -42,7 +41,7 @@ STORES: dict[str, Find] = {
 
 IDEATION: dict[str, Find] = {
     f"ideation.{store}.{call}": lambda stores, store=store, call=call: getattr(  # type: ignore[misc]
-        getattr(PostgresIdeationStores(stores), store), call
+        getattr(stores.ideation, store), call
     )
     for store, promise in {
         "sessions": IdeationSessionStore,
@@ -53,7 +52,7 @@ IDEATION: dict[str, Find] = {
     }.items()
     for call in calls_of(promise)
 }
-"""Every call of the ideation stores, in PostgreSQL."""
+"""Every call of the ideation stores, by name."""
 
 
 async def tried(call: Call, arguments: dict[str, Any]) -> object:
