@@ -175,3 +175,27 @@ def step_term(scenario_id: UUID, scenario_version: int, step_content_hash: str) 
 def _digest(data: bytes) -> bytes:
     # 64 bits: what an index gives is compared with what was asked for, so a collision costs time only.
     return blake2b(data, digest_size=8).hexdigest().encode()
+
+
+# The names of existing ideation deployments, which import and export alone touch. Ids stand in them as they are.
+
+LEGACY: Final = b"ideation:"
+LEGACY_USERS: Final = b"ideation:user_sessions:"
+LEGACY_SESSIONS: Final = b"ideation:session:"
+LEGACY_PARTS: Final = (
+    b"ideation:messages:",
+    b"ideation:requirements:",
+    b"ideation:maturity:",
+    b"ideation:prd:",
+    b"ideation:stories:",
+)
+
+
+def legacy_user(user_id: str) -> bytes:
+    """The ids of a user's sessions."""
+    return LEGACY_USERS + user_id.encode()
+
+
+def legacy_session(session_id: str) -> tuple[bytes, ...]:
+    """The keys of a session, and of what hangs on it: messages, requirements, maturity, draft, stories."""
+    return tuple(prefix + session_id.encode() for prefix in (LEGACY_SESSIONS, *LEGACY_PARTS))
