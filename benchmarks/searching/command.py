@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some of the parts")
     made.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "focal-data-benchmarks"))
-    made.add_argument("--peers", action="store_true", help="LangGraph and LangChain too, see peers.py")
+    peers = "LangGraph and LangChain too: by uv, or by an interpreter that has them"
+    made.add_argument("--peers", nargs="?", const="uv", metavar="PYTHON", help=peers)
     made.add_argument("--report", type=Path, help="write the tables to this file, too")
     return made
 
@@ -41,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """The number of limits that were missed."""
     asked = parser().parse_args(arguments)
-    run = Run(QUICK if asked.quick else FULL, asked.folder, with_peers=asked.peers)
+    run = Run(QUICK if asked.quick else FULL, asked.folder, peers_python=asked.peers)
     sections = asyncio.run(run.sections(asked.only))
     limits = [limit for _, _, reached in sections for limit in reached]
     sections.append(("Limits", report.of_limits(limits), []))
@@ -55,10 +56,10 @@ def main(arguments: Sequence[str]) -> int:
 class Run:
     """One run, at one scale."""
 
-    def __init__(self, scale: Scale, folder: Path, *, with_peers: bool) -> None:
+    def __init__(self, scale: Scale, folder: Path, *, peers_python: str | None) -> None:
         self._scale = scale
         self._folder = folder
-        self._with_peers = with_peers
+        self._peers = peers_python
 
     async def sections(self, parts: Sequence[str]) -> list[Section]:
         """Every part's tables, printed as they come."""
@@ -93,9 +94,7 @@ class Run:
             stored = await load(base, corpus)
             name = f"{corpus.name}, {len(stored.ids):,} rows"
             yield f"Sizes: {name}", *report.of_sizes(corpus.name, await sizes.sizes(stored))
-            lines = [
-                line async for line in vectors.measured(stored, self._scale, with_peers=self._with_peers)
-            ]
+            lines = [line async for line in vectors.measured(stored, self._scale, peers_python=self._peers)]
             yield f"Vector search: {name}", *report.of_vectors(corpus.name, lines)
 
     async def _writing(self, engines: Engines) -> AsyncIterator[Section]:

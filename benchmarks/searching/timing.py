@@ -62,8 +62,8 @@ async def side_by_side(ways: Mapping[str, Way], queries: Sequence[int], *, round
     names = list(ways)
     seconds: dict[str, list[float]] = {name: [] for name in names}
     found: dict[str, dict[int, list[UUID]]] = {name: {} for name in names}
-    for query in queries[:WARM_UP]:
-        for name in names:
+    for name in names:
+        for query in queries[:WARM_UP]:  # one right after the other, which may take a second connection
             await ways[name](query)
     with frozen():
         for turn in range(rounds * len(queries)):

@@ -13,7 +13,7 @@ from benchmarks.searching import codes
 from benchmarks.searching.by_hand import ByHand
 from benchmarks.searching.exact import Exact, Recall
 from benchmarks.searching.graphs import graph_index
-from benchmarks.searching.peers import Peer, peers
+from benchmarks.searching.peers import peers
 from benchmarks.searching.scale import Scale
 from benchmarks.searching.stored import Stored
 from benchmarks.searching.timing import Times, Way, clocked, side_by_side
@@ -38,7 +38,7 @@ class Line:
     times: Times
 
 
-async def measured(stored: Stored, scale: Scale, *, with_peers: bool) -> AsyncIterator[Line]:
+async def measured(stored: Stored, scale: Scale, *, peers_python: str | None) -> AsyncIterator[Line]:
     """A line for each way and class: first all that need no graph, then HNSW, its times scaled by the exact scan's."""
     truth, hand = Exact(stored.corpus, stored.ids), ByHand(stored)
     classes = stored.corpus.by_class()
@@ -47,8 +47,8 @@ async def measured(stored: Stored, scale: Scale, *, with_peers: bool) -> AsyncIt
         ways: dict[str, Way] = {OURS: clocked(partial(_ours, stored)), EXACT: clocked(hand.exact)}
         if coded := await codes.by_hand(stored):
             ways[CODES] = clocked(coded)
-        others: Sequence[Peer] = await peers(stack, stored) if with_peers else ()
-        ways |= {peer.name: peer.answer for peer in others}
+        if peers_python:
+            ways |= await peers(stack, stored, peers_python)
         for name, queries in classes.items():
             for way, times in (await side_by_side(ways, queries, rounds=scale.rounds)).items():
                 yield _line(stored, truth, way, name, queries, times)
