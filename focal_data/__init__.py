@@ -61,7 +61,16 @@ __all__ = [
     "FinishReason",
     "FocalDataError",
     "GroupDeletion",
+    "IdeationBackend",
+    "IdeationFactory",
+    "IdeationMaturityStore",
+    "IdeationMessageStore",
+    "IdeationPRDStore",
+    "IdeationRequirementStore",
     "IdeationSession",
+    "IdeationSessionStore",
+    "IdeationStores",
+    "IdeationTenant",
     "InUseError",
     "InvalidDataError",
     "IsNull",
@@ -151,6 +160,7 @@ __all__ = [
     "VariableUpdatePolicy",
     "VerificationLevel",
     "field",
+    "get_repository_factory",
     "new_id",
     "read_modify_write",
 ]
@@ -208,7 +218,16 @@ _MODULES: Final = {
     "FinishReason": "focal_data.providers.llm.exchange",
     "FocalDataError": "focal_data.errors",
     "GroupDeletion": "focal_data.domain.memory",
+    "IdeationBackend": "focal_data.settings",
+    "IdeationFactory": "focal_data.stores.ideation",
+    "IdeationMaturityStore": "focal_data.stores.ideation",
+    "IdeationMessageStore": "focal_data.stores.ideation",
+    "IdeationPRDStore": "focal_data.stores.ideation",
+    "IdeationRequirementStore": "focal_data.stores.ideation",
     "IdeationSession": "focal_data.domain.ideation",
+    "IdeationSessionStore": "focal_data.stores.ideation",
+    "IdeationStores": "focal_data.stores.ideation",
+    "IdeationTenant": "focal_data.stores.ideation",
     "InUseError": "focal_data.errors",
     "InvalidDataError": "focal_data.errors",
     "IsNull": "focal_data.domain.conditions",
@@ -298,11 +317,13 @@ _MODULES: Final = {
     "VariableUpdatePolicy": "focal_data.domain.config",
     "VerificationLevel": "focal_data.domain.profile",
     "field": "focal_data.domain.conditions",
+    "get_repository_factory": "focal_data.backends",
     "new_id": "focal_data.ids",
     "read_modify_write": "focal_data.stores.base",
 }
 
 if TYPE_CHECKING:
+    from focal_data.backends import get_repository_factory
     from focal_data.data_layer import DataLayer, Tenant
     from focal_data.domain.answers import CountMode, Page, Scored
     from focal_data.domain.audit import AuditEvent, ToolCall, TurnRecord
@@ -434,10 +455,20 @@ if TYPE_CHECKING:
     from focal_data.providers.retrying import CallPolicy
     from focal_data.redis.cache import RedisCache
     from focal_data.repositories.base import TenantRepository
-    from focal_data.settings import Settings
+    from focal_data.settings import IdeationBackend, Settings
     from focal_data.stores.audit import AuditStore
     from focal_data.stores.base import read_modify_write
     from focal_data.stores.config import ConfigStore
+    from focal_data.stores.ideation import (
+        IdeationFactory,
+        IdeationMaturityStore,
+        IdeationMessageStore,
+        IdeationPRDStore,
+        IdeationRequirementStore,
+        IdeationSessionStore,
+        IdeationStores,
+        IdeationTenant,
+    )
     from focal_data.stores.memory import MemoryStore
     from focal_data.stores.profile import ProfileStore
     from focal_data.stores.session import SessionMaintenance, SessionStore
