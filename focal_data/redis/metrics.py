@@ -5,7 +5,7 @@
 ``focal_data.session.promotions``   counter   reads that found the cold copy only, and made it hot
 ``focal_data.session.misses``       counter   reads that found nothing
 ``focal_data.session.conflicts``    counter   saves refused as stale
-``focal_data.session.sweeps``       counter   sessions that ``cleanup`` removed
+``focal_data.session.sweeps``       counter   aged sessions that ``cleanup``, or a save in passing, removed
 ``focal_data.session.duration``     histogram seconds of a call, by ``operation`` and ``outcome``: ``ok``, or the error's type
 =================================== ========= ==========================================================
 

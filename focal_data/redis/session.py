@@ -70,7 +70,9 @@ class RedisSessionStore(SessionStore):
             new = mine.model_copy(update=changes)
             slot = self._reader.slot(new.session_id)
             reply = await self._reader.writer.save(slot, new, mine.last_activity_at, write)
-            if reply == 0:
+            if isinstance(reply, int):
+                if reply and self.metrics is not None:
+                    self.metrics.swept(-reply)
                 return new
             created = self._other_creation(cast("list[bytes]", reply), new)
 

@@ -31,7 +31,7 @@ class SessionWriter(ABC):
 
     @abstractmethod
     async def save(self, slot: Slot, new: Session, before: datetime | None, write: Sequence[bytes]) -> Reply:
-        """Store ``new``, last active ``before``: 0, or why not, as ``save.lua`` tells it.
+        """Store ``new``, last active ``before``: 0, less how many aged ones went with it, or why not, as ``save.lua`` tells it.
 
         ``write`` is how many milliseconds hot lasts, the cutoff, and the id of the write.
         """

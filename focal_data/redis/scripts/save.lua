@@ -1,7 +1,7 @@
 -- Both copies, the indexes and the age, or nothing at all.
 -- KEYS: cold, hot. ARGV: milliseconds that hot lasts, cutoff, id of the write, head, hot body, cold body, '1' if alone.
 -- Alone, as in a cluster, it touches this slot only: what leads here was written before.
--- Gives 0, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable;
+-- Gives 0, less how many aged ones it swept, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable;
 -- alone also {0, last activity, terms} of what was there, if that had other terms.
 local SWEPT_BY_A_SAVE = 2
 local AGE_SLICE = 3600 * 1000000 -- an hour
@@ -55,5 +55,6 @@ if alone then
   return stored and stored.terms ~= terms and {0, string.format('%.0f', stored.activity), stored.terms} or 0
 end
 if stored and stored.terms ~= terms then housekeeping().unindex(tenant, session, stored.terms, terms) end
-if ageing then housekeeping().sweep(ages_key(session), cutoff, SWEPT_BY_A_SAVE) end
-return 0
+if not ageing then return 0 end
+local _, swept = housekeeping().sweep(ages_key(session), cutoff, SWEPT_BY_A_SAVE)
+return -(swept or 0)

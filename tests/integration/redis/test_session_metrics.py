@@ -49,3 +49,16 @@ async def test_what_is_counted(
     await maintenance.cleanup()
 
     assert {"hot_hit": 1, "promotion": 1, "miss": 2, "conflict": 1, "swept": 1, "took": 7} == counted
+
+
+async def test_what_a_save_sweeps_in_passing_is_counted(
+    store: RedisSessionStore, counted: Counter[str], clock: MovedClock, direct: redis.Redis
+) -> None:
+    """Each aged session once, and none that stays."""
+    for number in range(200):
+        await store.save(a_session(channel_user_id=f"old-{number}"))
+    clock.advance(days=8)
+    for number in range(100):
+        await store.save(a_session(channel_user_id=f"young-{number}"))
+    left = sum(direct.zcard(key) for key in direct.keys("focal:ages:*"))
+    assert 300 - left == counted["swept"] > 0
