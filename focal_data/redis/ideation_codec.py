@@ -31,6 +31,7 @@ MOST_BYTES: Final = 16 * 2**20
 """Of one value. A server is blocked while it takes one in or gives one out."""
 
 _JSON: Final = b"\x01"
+_TEXT: Final = b" "  # from here on it is something else than a format
 _BODY_AT: Final = 5
 
 
@@ -76,7 +77,7 @@ def _sealed(body: bytes, kind: str) -> bytes:
 
 def _validated(adapter: TypeAdapter[Any], value: bytes, key: bytes) -> Any:
     if value[:1] != _JSON:
-        newer = value[:1] > _JSON
+        newer = _JSON < value[:1] < _TEXT
         raise CorruptDataError(
             key.decode(), "was written by a newer version" if newer else "is in no format known"
         )

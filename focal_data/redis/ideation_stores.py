@@ -113,12 +113,7 @@ class RedisIdeationSessionStore(_Store, IdeationSessionStore):
         return await self._run(mine.id, call)
 
     async def delete(self, session_id: str) -> bool:
-        async def call(work: IdeationWork) -> bool:
-            if found := await work.exists():
-                await work.remove()
-            return found
-
-        return await self._run(session_id, call)
+        return await self._run(session_id, IdeationWork.remove)
 
     async def list_by_user(self, user_id: str, limit: int = 50, offset: int = 0) -> list[IdeationSession]:
         checked_text("user_id", user_id)

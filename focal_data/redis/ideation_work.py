@@ -81,15 +81,17 @@ class IdeationWork:
         self._value = _UNWRITTEN + encode(session)
         self.after = session
 
-    async def remove(self) -> None:
-        """Remove the session and all that hangs on it, also one that can't be read."""
+    async def remove(self) -> bool:
+        """Remove the session and all that hangs on it, also one that can't be read; whether there is one."""
         try:
             await self.session()
         except CorruptDataError:
             self.before = None  # what leads to it is taken out by whoever finds that it leads nowhere
-        self.removed, self.after = True, None
-        for fields in self._hashes:
-            fields.empty()
+        if found := await self.exists():
+            self.removed, self.after = True, None
+            for fields in self._hashes:
+                fields.empty()
+        return found
 
     async def ask(self, *commands: Command) -> list[Reply]:
         """What the commands answer, each asked once, all at one moment: ``RetryableError`` when another wrote in between."""

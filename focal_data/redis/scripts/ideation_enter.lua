@@ -1,2 +1,4 @@
 -- What leads to an ideation session. KEYS: the index of a user. ARGV: score and member.
-return redis.pcall('ZADD', KEYS[1], ARGV[1], ARGV[2])
+local reply = redis.pcall('ZADD', KEYS[1], ARGV[1], ARGV[2])
+if failed(reply) then return reply end
+return 0

@@ -178,7 +178,7 @@ async def test_round_trips(proxy: Proxy, tenant_id: TenantId) -> None:
             (1, lambda: ideation.prd.get_user_stories(session.id)),
             (2, lambda: ideation.sessions.list_by_user("eve")),
             (2, lambda: ideation.messages.delete_by_session(session.id)),
-            (4, lambda: ideation.sessions.delete(session.id)),
+            (3, lambda: ideation.sessions.delete(session.id)),
         ]
         took = []
         for _, call in calls:
