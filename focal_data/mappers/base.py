@@ -1,12 +1,13 @@
 """One pair of functions per entity, derived from its table and its domain model.
 
 A column carries the name of its field; an ``embedding`` field is three columns (the padded vector, its model, its own
-length). Columns that the model doesn't have, generated ones say, stay in the database.
+length) and a fourth that is only written, the vector's sign code. Columns that the model doesn't have, generated ones say,
+stay in the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,13 +16,14 @@ from sqlmodel import SQLModel
 
 from focal_data.domain.base import ValueObject
 from focal_data.domain.checking import EMBEDDING, checked, first_problem
+from focal_data.domain.embedding import Embedding
 from focal_data.errors import CorruptDataError
 from focal_data.ids import TenantId
-from focal_data.tables.columns import pack_half, unpack_half
+from focal_data.tables.columns import codes_of, pack_half, unpack_half
 
 E = TypeVar("E", bound=ValueObject)
 
-_MODEL, _DIMENSIONS = "embedding_model", "embedding_dimensions"
+_CODE, _MODEL, _DIMENSIONS = "embedding_code", "embedding_model", "embedding_dimensions"
 
 
 class Mapper(Generic[E]):
@@ -32,9 +34,12 @@ class Mapper(Generic[E]):
         self.table.info = {**self.table.info, "entity": domain.__name__}
         self.domain = domain
         self._embeds = EMBEDDING in domain.model_fields
-        fields = {*domain.model_fields} | ({_MODEL, _DIMENSIONS} if self._embeds else set())
-        self.columns: tuple[Column[Any], ...] = tuple(c for c in self.table.columns if c.name in fields)
-        if missing := fields - {column.name for column in self.columns}:
+        fields = {*domain.model_fields} | ({_CODE, _MODEL, _DIMENSIONS} if self._embeds else set())
+        self.written: tuple[Column[Any], ...] = tuple(c for c in self.table.columns if c.name in fields)
+        """The columns that ``to_row`` gives."""
+        self.columns: tuple[Column[Any], ...] = tuple(c for c in self.written if c.name != _CODE)
+        """Those that ``from_row`` takes."""
+        if missing := fields - {column.name for column in self.written}:
             raise TypeError(
                 f"{table.__name__} has no column for {domain.__name__}.{', '.join(sorted(missing))}"
             )
@@ -47,14 +52,18 @@ class Mapper(Generic[E]):
 
     def to_row(self, entity: E) -> dict[str, Any]:
         """The values of ``entity`` by column."""
-        row = dict(entity.__dict__)
+        return self.to_rows([entity])[0]
+
+    def to_rows(self, entities: Iterable[E]) -> list[dict[str, Any]]:
+        """As ``to_row`` for each of ``entities``; the codes of many take a third of the time each."""
+        rows = [dict(entity.__dict__) for entity in entities]
         if self._embeds:
-            embedding = row[EMBEDDING]
-            absent = embedding is None
-            row[EMBEDDING] = None if absent else pack_half(embedding)
-            row[_MODEL] = None if absent else embedding.model
-            row[_DIMENSIONS] = None if absent else len(embedding)
-        return row
+            for row in rows:
+                row.update(_stored(row[EMBEDDING]))
+            embedded = [row for row in rows if row[EMBEDDING] is not None]
+            for row, code in zip(embedded, codes_of([row[EMBEDDING] for row in embedded]), strict=True):
+                row[_CODE] = code
+        return rows
 
     def from_row(self, row: Mapping[str, Any]) -> E:
         """The domain object in ``row``, validated. Raises ``CorruptDataError`` with the table and id."""
@@ -80,3 +89,10 @@ class Mapper(Generic[E]):
             if vector is not None:
                 values[EMBEDDING] = unpack_half(vector, dimensions, model)
         return values
+
+
+def _stored(embedding: Embedding | None) -> dict[str, Any]:
+    """The columns of ``embedding``, without its code."""
+    if embedding is None:
+        return dict.fromkeys((EMBEDDING, _CODE, _MODEL, _DIMENSIONS))
+    return {EMBEDDING: pack_half(embedding), _MODEL: embedding.model, _DIMENSIONS: len(embedding)}

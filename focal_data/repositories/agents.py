@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar, Final, NoReturn
@@ -143,7 +143,7 @@ class OfAgentRepository(TenantRepository[TableT, E]):
     async def add_many(self, entities: Iterable[E]) -> list[E]:
         """Insert all of them or none, while their agents are alive; errors have the ``row``."""
         stored = self._all_new(entities)
-        rows = [self._values(entity) for entity in stored]
+        rows = self._all_values(stored)
         agents = [row["agent_id"] for row in rows]
 
         async def work(tx: Transaction) -> None:
@@ -158,8 +158,8 @@ class OfAgentRepository(TenantRepository[TableT, E]):
             await self._scope.run(work)
         return stored
 
-    def _values(self, entity: E) -> dict[str, Any]:
-        return super()._values(entity) | {"key_agent_id": entity.agent_id}  # type: ignore[attr-defined]
+    def _all_values(self, entities: Sequence[E]) -> list[dict[str, Any]]:
+        return [row | {"key_agent_id": row["agent_id"]} for row in super()._all_values(entities)]
 
     async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
         if not await self.raw(self._alive_agents(), {"ids": [entity.agent_id]}):  # type: ignore[attr-defined]
@@ -169,7 +169,7 @@ class OfAgentRepository(TenantRepository[TableT, E]):
     @classmethod
     def _inserted(cls) -> Insert:
         """INSERT … SELECT from the agent itself, locked, so that none slips in while the agent is being deleted."""
-        columns = cls.mapper.columns
+        columns = cls.mapper.written
         values = select(*(bindparam(c.name, type_=c.type) for c in columns))
         agent = values.select_from(AgentRepository.table).where(*cls._alive(bindparam("key_agent_id")))
         names = [column.name for column in columns]

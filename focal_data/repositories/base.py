@@ -73,7 +73,7 @@ class TenantRepository(ListingRepository[TableT, E]):
         ``[17].title``.
         """
         stored = self._all_new(entities)
-        rows = [self._values(entity) for entity in stored]
+        rows = self._all_values(stored)
         if rows:
             await self._scope.run(lambda tx: self._road().insert(tx, rows))
         return stored
@@ -166,12 +166,12 @@ class TenantRepository(ListingRepository[TableT, E]):
 
     @classmethod
     def _inserted(cls) -> Insert:
-        return insert(cls.table).values({c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns})
+        return insert(cls.table).values({c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.written})
 
     @classmethod
     @cache
     def _road(cls) -> Road:
-        return Road.of(cls.table, cls.mapper.columns, cls._insert())
+        return Road.of(cls.table, cls.mapper.written, cls._insert())
 
     @classmethod
     @cache
@@ -182,7 +182,7 @@ class TenantRepository(ListingRepository[TableT, E]):
     @cache
     def _update(cls) -> Statement:
         changes = {
-            c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns if c.name not in cls.kept
+            c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.written if c.name not in cls.kept
         }
         key = (cls.c.id == bindparam("key_id"), cls.c.revision == bindparam("key_revision"))
         statement = update(cls.table).values(changes).where(*cls.scoped(), *key, cls._guard())
@@ -255,7 +255,10 @@ class TenantRepository(ListingRepository[TableT, E]):
         return entity.model_copy(update={name: value for name, value in stamps.items() if name in fields})
 
     def _values(self, entity: E) -> dict[str, Any]:
-        return self.mapper.to_row(entity)
+        return self._all_values([entity])[0]
+
+    def _all_values(self, entities: Sequence[E]) -> list[dict[str, Any]]:
+        return self.mapper.to_rows(entities)
 
     async def _explain(self, id: UUID, entity: E) -> NoReturn:  # noqa: A002
         """Why an update met no row: it is gone, or it has another revision by now."""

@@ -34,10 +34,10 @@ class EpisodeLoader(EpisodeRepository):
         Which row it was that the database refused, its error does not say: see ``blamed``.
         """
         driver, statement, ids = tx.connection, self._insert(), bytearray()
-        names = [statement.parameter(place + 1) for place in range(len(self.mapper.columns))]
+        names = [statement.parameter(place + 1) for place in range(len(self.mapper.written))]
         try:
             records = self._records(episodes, first, ids)
-            await driver.copy_records_to_table(self.table.name, records=records, columns=names)
+            await driver.copy_records_to_table(self.table.name, records=records, columns=statement.names)
             return bytes(ids)
         except DRIVER_ERRORS as error:
             failure = translated(error, statement)
@@ -53,7 +53,7 @@ class EpisodeLoader(EpisodeRepository):
         new = self._all_new(episodes)
         known = {before[place : place + _ID] for place in range(0, len(before), _ID)}
         repeated = next((place for place, one in enumerate(new) if one.id.bytes in known), None)
-        if rows := [self._values(one) for one in new[:repeated]]:
+        if rows := self._all_values(new[:repeated]):
             await self._road().insert(tx, rows, first)
         return None if repeated is None else first + repeated
 

@@ -98,7 +98,7 @@ class VersionedRepository(TenantRepository[TableT, V]):
     async def add_many(self, entities: Iterable[V]) -> list[V]:
         """Insert all of them or none, and return them as stored, in their order. Errors have the ``row``; see ``add``."""
         new = self._all_new(entities)
-        rows, ids = [self._values(entity) for entity in new], [entity.id for entity in new]
+        rows, ids = self._all_values(new), [entity.id for entity in new]
 
         async def work(tx: Transaction) -> dict[UUID, V]:
             await self._road().insert(tx, rows)
@@ -276,7 +276,7 @@ class VersionedRepository(TenantRepository[TableT, V]):
 
     @classmethod
     def _given(cls) -> dict[str, ColumnElement[Any]]:
-        return {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.columns}
+        return {c.name: bindparam(c.name, type_=c.type) for c in cls.mapper.written}
 
     @classmethod
     def _names(cls) -> list[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import MetaData, SmallInteger, Table, event
 from sqlalchemy.orm import Mapper, declared_attr
 from sqlmodel import Field, SQLModel
 
-from focal_data.tables.columns import HalfVector, utc
+from focal_data.tables.columns import HalfVector, SignCode, utc
 
 metadata = MetaData(
     naming_convention={
@@ -100,12 +100,18 @@ class SoftDeletableTable(SoftDeleteMixin, MutableTable):
     """A tenant's rows that change, and are marked rather than removed."""
 
 
-class EmbeddingMixin(SQLModel):
+class EmbeddingColumns(SQLModel):
     """A vector padded with zeros to the column's width, the model that made it and its own length."""
 
     embedding: Any | None = Field(default=None, sa_type=HalfVector)
     embedding_model: str | None = Field(default=None, max_length=255)
     embedding_dimensions: int | None = Field(default=None, sa_type=SmallInteger)
+
+
+class EmbeddingMixin(EmbeddingColumns):
+    """An embedding that is searched for: with its sign code. See ``index_codes`` and ``whole_embedding``."""
+
+    embedding_code: Any | None = Field(default=None, sa_type=SignCode)
 
 
 class WriteOnceEmbeddingMixin(EmbeddingMixin):
@@ -119,5 +125,8 @@ class WriteOnceEmbeddingMixin(EmbeddingMixin):
     )
 
 
-KEPT_IN_ROW = {"info": {"storage_parameters": {"toast_tuple_target": 8160}}}
+SEEN_SOON = {"autovacuum_vacuum_insert_scale_factor": 0.02}
+"""Storage parameters: a table is vacuumed when a fiftieth of it is new; until then, new rows' codes are read from the table."""
+
+KEPT_IN_ROW = {"info": {"storage_parameters": {"toast_tuple_target": 8160, **SEEN_SOON}}}
 """Table arguments: rows of up to a page stay in one piece. 8160 bytes is the most that PostgreSQL takes."""

@@ -1,12 +1,13 @@
 """The column types that tables are made of: half-precision vectors, UTC times, string enumerations, typed JSONB."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 import orjson
+from asyncpg import BitString
 from numpy.typing import ArrayLike
 from pgvector import HalfVector as HalfVec
 from pgvector.sqlalchemy import HALFVEC
@@ -23,12 +24,14 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import Text as TextType
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, BIT, JSONB
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from focal_data.domain.embedding import MAX_DIMENSIONS, Embedding
+from focal_data.domain.signs import sign_codes
 
 _HALFVEC_HEADER: Final = struct.Struct(">HH")  # dimensions, and two bytes that are zero
+_HALFVEC: Final = np.dtype([("header", "V4"), ("components", ">f2", MAX_DIMENSIONS)])
 
 JsonDict = dict[str, JsonValue]
 """A JSON object, as tables hold it."""
@@ -64,6 +67,33 @@ def unpack_half(data: bytes, dimensions: int, model: str) -> Embedding:
     """The embedding in pgvector's binary form ``data``, cut to its own length."""
     half = np.frombuffer(data, dtype=">f2", count=dimensions, offset=_HALFVEC_HEADER.size)
     return Embedding.from_bytes(half.astype("<f4").tobytes(), model=model)
+
+
+class SignCode(TypeDecorator[bytes]):
+    """``bit(1536)``: the sign code of a vector (``domain/signs.py``), in 192 bytes."""
+
+    impl = BIT
+    cache_ok = True
+
+    def __init__(self) -> None:
+        super().__init__(MAX_DIMENSIONS)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[bytes | None], BitString | None]:
+        return lambda value: None if value is None else BitString.frombytes(value, MAX_DIMENSIONS)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], bytes | None]:
+        return lambda value: None if value is None else value.bytes
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return BIT(MAX_DIMENSIONS)
+
+
+def codes_of(vectors: Sequence[bytes]) -> list[bytes]:
+    """The sign codes of ``vectors`` as ``pack_half`` gives them, 1536 wide; many at once take a third of the time each."""
+    if not vectors:
+        return []
+    components = np.frombuffer(b"".join(vectors), dtype=_HALFVEC)["components"]
+    return [code.tobytes() for code in sign_codes(components)]
 
 
 class TypedJSON(TypeDecorator[Any]):
@@ -155,6 +185,22 @@ def index_present(*columns: str) -> Index:
     return Index(None, "tenant_id", *columns, postgresql_where=text(f"{columns[0]} IS NOT NULL"))
 
 
+def index_codes(*columns: str, include: Sequence[str] = ()) -> Index:
+    """An index from which the sign codes are read that belong to the tenant, a model and ``columns``.
+
+    What a search filters by should be in ``include``: then it reads of the table only the rows that are nearest by their codes.
+    An entry of a B-tree has room for 2,704 bytes in all.
+    """
+    return Index(
+        None,
+        "tenant_id",
+        "embedding_model",
+        *columns,
+        postgresql_include=["id", "embedding_code", *include],
+        postgresql_where=text("embedding_model IS NOT NULL"),
+    )
+
+
 def check(expression: str, name: str) -> CheckConstraint:
     """A CHECK named ``ck_<table>_<name>``."""
     return CheckConstraint(expression, name=name)
@@ -176,9 +222,9 @@ def valid_period() -> CheckConstraint:
 
 
 def whole_embedding() -> CheckConstraint:
-    """An embedding is stored with its model and its own length, or not at all."""
+    """An embedding is stored with its sign code, its model and its own length, or not at all: a search misses none."""
     return check(
-        "num_nonnulls(embedding, embedding_model, embedding_dimensions) IN (0, 3)"
+        "num_nonnulls(embedding, embedding_code, embedding_model, embedding_dimensions) IN (0, 4)"
         f" AND embedding_model <> '' AND embedding_dimensions BETWEEN 1 AND {MAX_DIMENSIONS}",
         "whole_embedding",
     )

@@ -12,6 +12,8 @@ from focal_data.domain.memory import ContentType, EpisodeSource, Language
 from focal_data.tables.base import (
     KEPT_IN_ROW,
     NEVER_CHANGED,
+    SEEN_SOON,
+    EmbeddingColumns,
     EmbeddingMixin,
     RevisionMixin,
     TenantTable,
@@ -23,6 +25,7 @@ from focal_data.tables.columns import (
     check,
     given,
     index,
+    index_codes,
     index_present,
     refers_to,
     string_enum,
@@ -61,6 +64,21 @@ class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
         index_present("customer_profile_id"),
         index_present("session_id"),
         index_present("group_id"),
+        index_codes(
+            "agent_id",
+            include=(
+                "customer_profile_id",
+                "group_id",
+                "session_id",
+                "content_type",
+                "source",
+                "language",
+                "occurred_at",
+                "valid_from",
+                "valid_to",
+                "importance",
+            ),
+        ),
         check("importance BETWEEN 0 AND 1", "importance_range"),
         *given("group_id"),
         valid_period(),
@@ -110,7 +128,7 @@ def _superseded_later() -> Any:
     return check("superseded_at > recorded_at", "superseded_later")
 
 
-class EntityColumns(BitemporalMixin, EmbeddingMixin):
+class EntityColumns(BitemporalMixin, EmbeddingColumns):
     """What is known of an entity."""
 
     agent_id: UUID
@@ -122,7 +140,7 @@ class EntityColumns(BitemporalMixin, EmbeddingMixin):
     attributes: JsonDict = Field(sa_type=TypedJSON(JsonDict))
 
 
-class EntityTable(EntityColumns, RevisionMixin, TenantTable, table=True):
+class EntityTable(EmbeddingMixin, EntityColumns, RevisionMixin, TenantTable, table=True):
     """Entities as we know them now."""
 
     __tablename__ = "entities"
@@ -133,9 +151,11 @@ class EntityTable(EntityColumns, RevisionMixin, TenantTable, table=True):
         index_present("customer_profile_id"),
         index_present("canonical_name"),
         index_present("group_id"),
+        index_codes("agent_id", include=("customer_profile_id", "entity_type", "valid_from", "valid_to")),
         *given("group_id", "name", "canonical_name", "entity_type"),
         valid_period(),
         whole_embedding(),
+        {"info": {"storage_parameters": SEEN_SOON}},
     )
 
 

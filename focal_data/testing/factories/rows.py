@@ -19,6 +19,7 @@ from focal_data.database.statement import Statement
 from focal_data.domain.base import ValueObject
 from focal_data.errors import UsageError
 from focal_data.ids import NO_TENANT
+from focal_data.tables.columns import codes_of, pack_half
 from focal_data.testing.factories import chance
 from focal_data.testing.factories.base import DomainFactory, Made, TenantFactory, tenant_of
 
@@ -111,6 +112,7 @@ class TableFactory(TenantFactory[R]):
         embedding = row.get("embedding")
         if embedding is not None:
             row |= {"embedding_model": embedding.model, "embedding_dimensions": len(embedding)}
+            (row["embedding_code"],) = codes_of([pack_half(embedding)])
         return row
 
 
