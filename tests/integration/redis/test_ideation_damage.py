@@ -1,4 +1,4 @@
-"""Ideation on Redis whose bytes are damaged, newer, or somebody else's: an error that names their key, and nothing of theirs."""
+"""Ideation on Redis whose bytes are damaged, newer, or somebody else's: an error that names their key, and none of them."""
 
 from __future__ import annotations
 
@@ -174,11 +174,11 @@ async def test_what_belongs_elsewhere(
     names: tuple[bytes, ...],
     direct: redis.Redis,
     client: RedisClient,
-    tenant_id: TenantId,
 ) -> None:
     """Sound bytes of another session, of another tenant, or at another place are an error, never a wrong answer."""
     other = a_session()
     await filled(ideation, other)
+    tenant_id = ideation.tenant_id
     elsewhere = keys.ideation(tenant_id.hex.encode(), other.id)
     stranger = RedisIdeationFactory(client).tenant(TenantId(type(tenant_id)(int=7)))
     await filled(stranger, session)

@@ -97,6 +97,14 @@ def reads_of(ideation: IdeationStores, session: IdeationSession) -> list[Call]:
     ]
 
 
+async def lose_answer(proxy: Proxy, number: int) -> None:
+    """From now on."""
+    last = proxy.round_trips + number
+    while proxy.round_trips < last:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+    proxy.lose = 1
+
+
 async def test_gone_and_back(
     fragile: RedisServer, fragile_ideation: IdeationTenant, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,18 +174,12 @@ async def test_an_answer_that_is_lost_is_asked_for_again(
             session = a_session()
             await filled(ideation, session)
             write = writes_of(lossy, session)[name]
-            round_trips = 0
-
-            async def lose_later(when: int = lost) -> None:
-                while proxy.round_trips - round_trips <= when:
-                    await asyncio.sleep(0)
-                proxy.lose = 1
-
             await lossy.sessions.get_by_id(session.id)
-            round_trips = proxy.round_trips
-            losing = asyncio.create_task(lose_later())
+            losing = asyncio.create_task(lose_answer(proxy, lost + 1))
             await write()
             losing.cancel()
+            assert lost > 1 or proxy.lost.is_set()
+            proxy.lost.clear()
             proxy.lose = 0
             found = await all_parts(ideation, session.id)
             counts = (len(found.messages), len(found.requirements), len(found.stories))
@@ -194,11 +196,9 @@ async def test_a_removal_whose_answer_is_lost_is_not_tried_again(
     session = a_session()
     await filled(ideation, session)
     await lossy.sessions.get_by_id(session.id)
-    sent = proxy.round_trips
+    losing = asyncio.create_task(lose_answer(proxy, 2))  # the first is that it is there
     deleting = asyncio.create_task(lossy.sessions.delete(session.id))
-    while proxy.round_trips < sent + 2:  # it has looked
-        await asyncio.sleep(0)
-    proxy.lose = 1
+    await losing
     with pytest.raises(StoreConnectionError) as caught:
         await deleting
     assert Outcome.UNKNOWN == caught.value.outcome
