@@ -79,7 +79,9 @@ __all__ = [
     "LLMStream",
     "Language",
     "LocalEmbeddingProvider",
+    "MaturityAspect",
     "MaturityCategory",
+    "MaturityRule",
     "MaturityState",
     "MemoryCache",
     "MemoryStore",
@@ -159,6 +161,7 @@ __all__ = [
     "Variable",
     "VariableUpdatePolicy",
     "VerificationLevel",
+    "assessed",
     "field",
     "get_repository_factory",
     "new_id",
@@ -236,7 +239,9 @@ _MODULES: Final = {
     "LLMStream": "focal_data.providers.llm.stream",
     "Language": "focal_data.domain.memory",
     "LocalEmbeddingProvider": "focal_data.providers.embedding.local",
+    "MaturityAspect": "focal_data.domain.maturity",
     "MaturityCategory": "focal_data.domain.ideation",
+    "MaturityRule": "focal_data.domain.maturity",
     "MaturityState": "focal_data.domain.ideation",
     "MemoryCache": "focal_data.providers.embedding.cached",
     "MemoryStore": "focal_data.stores.memory",
@@ -316,6 +321,7 @@ _MODULES: Final = {
     "Variable": "focal_data.domain.config",
     "VariableUpdatePolicy": "focal_data.domain.config",
     "VerificationLevel": "focal_data.domain.profile",
+    "assessed": "focal_data.domain.maturity",
     "field": "focal_data.domain.conditions",
     "get_repository_factory": "focal_data.backends",
     "new_id": "focal_data.ids",
@@ -388,6 +394,7 @@ if TYPE_CHECKING:
         RequirementType,
         UserStory,
     )
+    from focal_data.domain.maturity import MaturityAspect, MaturityRule, assessed
     from focal_data.domain.memory import (
         ContentType,
         Direction,
