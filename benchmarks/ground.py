@@ -12,10 +12,9 @@ import orjson
 from sqlalchemy.engine import make_url
 
 from focal_data.data_layer import DataLayer, Tenant
-from focal_data.database.engine import dsn
 from focal_data.domain.config import Agent, Rule
 from focal_data.migration import runner
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.testing.databases import fresh_database
 from focal_data.testing.engines import running
 

@@ -337,6 +337,11 @@ def _agreed(name: str, given: V | None, known: V | None, other: str = "DATABASE_
     return known if given is None else given
 
 
+def dsn(url: URL) -> str:
+    """``url`` as asyncpg itself takes it."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def postgresql_url(text: str) -> URL:
     """``text`` as a URL for asyncpg: a bare ``postgresql://`` or ``postgres://`` gets its driver. ``ValueError`` otherwise."""
     try:

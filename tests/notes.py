@@ -13,14 +13,14 @@ from sqlalchemy import Float, MetaData, Text
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Field
 
-from focal_data.database.engine import Database, dsn
+from focal_data.database.engine import Database
 from focal_data.database.statement import DIALECT
 from focal_data.database.tenancy import DEFAULT_GRANTS, enable_policy, grant
 from focal_data.domain.base import Entity, Name, UtcDatetime
 from focal_data.inmemory.repository import InMemoryRepository, Parent, Unique, alive
 from focal_data.migration import runner
 from focal_data.repositories.base import TenantRepository
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.tables.base import SoftDeletableTable, SoftDeleteMixin, TenantTable, metadata
 from focal_data.tables.columns import (
     JsonDict,

@@ -13,14 +13,13 @@ from typing import Any, Final
 
 import asyncpg
 import orjson
-from sqlalchemy.engine import URL
 
 from focal_data.database.chaining import Chaining
 from focal_data.database.translation import DRIVER_ERRORS, refused
 from focal_data.domain.chain import AuditKeys
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import StoreTimeoutError, UsageError
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 
 Answer = Coroutine[asyncio.Future[Any], None, object]
 """A call of the driver, which waits on the loop's futures and on nothing else."""
@@ -144,11 +143,6 @@ class Database:
             connection.terminate()
             raise
         return connection
-
-
-def dsn(url: URL) -> str:
-    """``url`` as asyncpg itself takes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _connect_args(settings: Settings) -> dict[str, Any]:

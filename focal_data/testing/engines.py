@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -70,8 +71,16 @@ def running() -> Iterator[Engines]:
         case Source.EMBEDDED:
             from focal_data.embedded import EmbeddedEngines
 
-            with EmbeddedEngines.start() as engines:
+            with EmbeddedEngines.start(postgres_version=_embedded_version()) as engines:
                 yield Engines(Source.EMBEDDED, engines.database_url, engines.redis_url)
+
+
+def _embedded_version() -> int:
+    """16, or what FOCAL_DATA_TEST_POSTGRES says. Raises ``SettingsError`` for what is not bundled."""
+    asked = os.environ.get("FOCAL_DATA_TEST_POSTGRES", "16")
+    if asked not in ("16", "18"):
+        raise SettingsError("FOCAL_DATA_TEST_POSTGRES", "must be 16 or 18, which are the embedded ones")
+    return int(asked)
 
 
 def _docker_answers() -> bool:

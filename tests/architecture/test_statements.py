@@ -70,5 +70,15 @@ def test_what_keeps_the_rules_is_let_through(clause: Executable) -> None:
 
 def test_a_repositorys_statement_is_looked_at() -> None:
     """One that breaks a rule fails where it is built, in every test."""
+    module = {
+        "__name__": "focal_data.repositories.elsewhere",
+        "Statement": Statement,
+        "clause": select(AGENTS.c.id),
+    }
     with pytest.raises(AssertionError, match="agents is not narrowed"):
-        Statement(select(AGENTS.c.id))
+        eval("Statement(clause)", module)  # noqa: S307  (as if a repository had built it)
+
+
+def test_a_test_may_build_what_it_likes() -> None:
+    """What breaks a rule on purpose is built by a test module itself."""
+    assert Statement(select(AGENTS.c.id)).reads

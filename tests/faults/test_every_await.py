@@ -15,13 +15,13 @@ import pytest
 from pydantic import SecretStr
 
 from focal_data.data_layer import DataLayer, Tenant
-from focal_data.database.engine import Database, dsn
+from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope
 from focal_data.domain.config import Agent, Rule
 from focal_data.domain.memory import Episode
 from focal_data.domain.profile import Channel, FieldSource, ProfileField
 from focal_data.errors import Outcome, StoreConnectionError, StoreTimeoutError
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.unit_of_work import PostgresStores, PostgresUnitOfWork
 from tests.integration.database.conftest import Wire
 

@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from focal_data.cli.app import app
 from focal_data.data_layer import DataLayer
-from focal_data.database.engine import Database, dsn
+from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope
 from focal_data.domain.config import Agent
 from focal_data.domain.session import Session
@@ -45,7 +45,7 @@ from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionStore
 from focal_data.repositories.base import TenantRepository
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.testing import factories
 from focal_data.testing.factories import DomainFactory, SessionFactory
 from focal_data.unit_of_work import PostgresStores

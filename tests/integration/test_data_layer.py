@@ -11,7 +11,6 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from focal_data.data_layer import DataLayer
-from focal_data.database.engine import dsn
 from focal_data.domain.config import Agent
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session
@@ -23,7 +22,7 @@ from focal_data.errors import (
     SettingsError,
     StoreConnectionError,
 )
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.testing.databases import fresh_database, on_server
 from focal_data.testing.engines import Engines
 from focal_data.unit_of_work import UnitOfWork

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy.engine import make_url
 
-from focal_data.database.engine import dsn
 from focal_data.errors import SettingsError
-from focal_data.settings import IDEATION_BACKEND, IdeationBackend, Settings, SSLMode
+from focal_data.settings import IDEATION_BACKEND, IdeationBackend, Settings, SSLMode, dsn
 
 HERE = {"HOST": "db.example", "DB": "focal", "USER": "ada", "PASSWORD": "a:/@é secret"}
 URL = "FOCAL_DATA_DATABASE_URL"

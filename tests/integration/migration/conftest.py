@@ -15,9 +15,8 @@ import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 
-from focal_data.database.engine import dsn
 from focal_data.migration import runner
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.testing.databases import fresh_database, on_server
 from focal_data.testing.engines import Engines
 

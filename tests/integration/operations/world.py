@@ -12,7 +12,6 @@ import asyncpg
 import redis
 
 from focal_data.data_layer import Tenant
-from focal_data.database.engine import dsn
 from focal_data.domain.audit import AuditEvent, ToolCall, TurnRecord
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.memory import Entity, Episode, Relationship
@@ -20,7 +19,7 @@ from focal_data.domain.profile import Channel, Consent, CustomerProfile, Profile
 from focal_data.domain.session import Session, SessionStatus, StepVisit
 from focal_data.ids import new_id
 from focal_data.redis import codec
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 
 SKELETON = {"audit_events", "turn_records"}
 """Tables whose rows stay."""

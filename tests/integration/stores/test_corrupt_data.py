@@ -6,11 +6,10 @@ import asyncpg
 import pytest
 
 from focal_data.data_layer import Tenant
-from focal_data.database.engine import dsn
 from focal_data.domain.config import Agent
 from focal_data.domain.memory import Episode
 from focal_data.errors import CorruptDataError
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 
 
 @pytest.mark.parametrize(

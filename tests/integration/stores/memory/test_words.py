@@ -11,12 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from focal_data.database.engine import dsn
 from focal_data.domain.memory import Language
 from focal_data.domain.words import harmless
 from focal_data.inmemory import words
 from focal_data.inmemory.stop_words import STOP_WORDS
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 
 DOCUMENTATION = Path(__file__).parents[4] / "docs"
 PIECES = (
