@@ -156,7 +156,7 @@ BAD: Final[list[tuple[str, str, dict[str, Any]]]] = [
     *(
         (name, "whole_embedding", part)
         for name in ("rules", "scenarios", "episodes", "entities")
-        for part in ({"embedding_model": "m"}, {"embedding_dimensions": 3})
+        for part in ({"embedding_model": "m"}, {"embedding_dimensions": 3}, {"embedding_code": bytes(192)})
     ),
     *(
         (name, "whole_link", part)
@@ -242,7 +242,12 @@ async def test_a_bad_row_is_refused(
 
 
 async def embed(
-    connection: AsyncConnection, name: str, *, model: str | None = "m", dimensions: int | None = 3
+    connection: AsyncConnection,
+    name: str,
+    *,
+    model: str | None = "m",
+    dimensions: int | None = 3,
+    code: bytes | None = bytes(192),
 ) -> None:
     """Give every row of the table ``name`` a random vector of its own."""
     random = f"array_agg(random() + 0 * i) FROM generate_series(1, 1536) i WHERE {name}.id IS NOT NULL"
@@ -251,6 +256,7 @@ async def embed(
         .update()
         .values(
             embedding=text(f"(SELECT {random})::real[]::halfvec"),
+            embedding_code=code,
             embedding_model=model,
             embedding_dimensions=dimensions,
         )
@@ -265,6 +271,7 @@ async def embed(
         {"dimensions": None},
         {"dimensions": 0},
         {"dimensions": 1537},
+        {"code": None},
     ],
 )
 async def test_an_embedding_is_whole(connection: AsyncConnection, part: dict[str, Any]) -> None:

@@ -112,7 +112,8 @@ class TableFactory(TenantFactory[R]):
         embedding = row.get("embedding")
         if embedding is not None:
             row |= {"embedding_model": embedding.model, "embedding_dimensions": len(embedding)}
-            (row["embedding_code"],) = codes_of([pack_half(embedding)])
+            if "embedding_code" in attributes:
+                (row["embedding_code"],) = codes_of([pack_half(embedding)])
         return row
 
 
