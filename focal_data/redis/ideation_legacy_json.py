@@ -1,0 +1,166 @@
+"""The JSON of existing ideation deployments, read and written.
+
+Names are in snake_case, and read in camelCase as well. What is read must be whole: only what such deployments leave out
+has a default. A time without a zone is in UTC, as their clocks were; a version below 1 is 1, the first that is stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
+from focal_data.domain.base import ValueObject
+from focal_data.domain.checking import first_problem
+from focal_data.domain.ideation import (
+    ChatMessage,
+    ExtractedRequirement,
+    IdeationSession,
+    MaturityCategory,
+    MaturityState,
+    PRDDraft,
+    PRDSection,
+    UserStory,
+)
+
+E = TypeVar("E", bound=ValueObject)
+
+_UNWRITTEN: Final = {"tenant_id", "position"}
+"""What only we know."""
+
+_LEFT_OUT: Final[Mapping[type[ValueObject], frozenset[str]]] = {
+    IdeationSession: frozenset({"version"}),
+    ChatMessage: frozenset({"maturity_delta", "metadata"}),
+    ExtractedRequirement: frozenset({"category_id"}),
+    UserStory: frozenset({"priority"}),
+}
+"""What may be missing, or null."""
+
+_NESTED: Final[Mapping[tuple[type[ValueObject], str], type[ValueObject]]] = {
+    (MaturityState, "categories"): MaturityCategory,
+    (PRDDraft, "sections"): PRDSection,
+}
+_TIMES: Final = ("created_at", "updated_at", "timestamp")
+_LONGEST_NAME: Final = 64
+
+
+class UnreadableError(Exception):
+    """What is stored can't be read; the message says why, without what it is."""
+
+
+def encoded(thing: ValueObject) -> bytes:
+    """``thing`` as such deployments read it."""
+    return json.dumps(_plain(thing), ensure_ascii=False).encode()
+
+
+def decoded(kind: type[E], text: bytes, session_id: str, notes: Counter[str]) -> E:
+    """The ``kind`` in ``text``, of that session. Raises ``UnreadableError`` with the path and the reason.
+
+    What was not taken as it stands is counted in ``notes``.
+    """
+    values = _Reader(notes).values(kind, _parsed(text), "")
+    if kind is not IdeationSession:
+        values.setdefault("session_id", session_id)
+    try:
+        thing = kind.model_validate(values)
+    except ValidationError as error:
+        failure = UnreadableError("{}: {}".format(*first_problem(error)))
+    else:
+        if session_id == (thing.id if isinstance(thing, IdeationSession) else thing.session_id):  # type: ignore[attr-defined]
+            return thing
+        failure = UnreadableError("it names another session than its key does")
+    raise failure  # out here, pydantic's error, which holds the value, is not its context
+
+
+def _plain(thing: ValueObject) -> dict[str, object]:
+    return {name: _simple(getattr(thing, name)) for name in _fields(type(thing))}
+
+
+def _simple(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, list):
+        return [_plain(item) if isinstance(item, ValueObject) else item for item in value]
+    return value
+
+
+def _parsed(text: bytes) -> object:
+    try:
+        return json.loads(text.decode())
+    except (ValueError, RecursionError):
+        pass
+    raise UnreadableError("it is not JSON in UTF-8")
+
+
+class _Reader:
+    """Finds the fields in JSON, and counts what it had to make of them."""
+
+    def __init__(self, notes: Counter[str]) -> None:
+        self._notes = notes
+
+    def values(self, kind: type[ValueObject], found: object, path: str) -> dict[str, Any]:
+        """What is given of the fields of ``kind``, by name; those that may be missing only where they have a value."""
+        if not isinstance(found, dict):
+            raise UnreadableError(f"{path.removesuffix('.') or 'it'}: is no JSON object")
+        named = self._named(kind, found, path)
+        values = {}
+        for name in _fields(kind):
+            value = named.get(name)
+            if value is not None:
+                values[name] = self._value(kind, name, value, path + name)
+            elif name not in _LEFT_OUT.get(kind, ()) and (name != "session_id" or name in named):
+                raise UnreadableError(f"{path}{name}: is missing")
+        if kind is IdeationSession and values.get("version", 0) == 0:
+            self._notes["a version below 1 is the first that is stored, 1"] += 1
+            values["version"] = 1
+        return values
+
+    def _named(self, kind: type[ValueObject], found: dict[str, Any], path: str) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for key, value in found.items():
+            name = _names(kind).get(key)
+            if name is None:
+                shown = key if key.isidentifier() and len(key) <= _LONGEST_NAME else "…"
+                self._notes[f"{path}{shown}: is not known, and left out"] += 1
+            elif name in named and named[name] != value:
+                raise UnreadableError(f"{path}{name}: is given twice, and not alike")
+            else:
+                named[name] = value
+        return named
+
+    def _value(self, kind: type[ValueObject], name: str, value: object, path: str) -> object:
+        part = _NESTED.get((kind, name))
+        if part is not None:
+            if not isinstance(value, list):
+                raise UnreadableError(f"{path}: is no list")
+            return [self.values(part, item, f"{path}[{n}].") for n, item in enumerate(value)]
+        return self._time(value, path) if name in _TIMES else value
+
+    def _time(self, value: object, path: str) -> datetime:
+        try:
+            time = datetime.fromisoformat(value) if isinstance(value, str) else None
+        except ValueError:
+            time = None
+        if time is None:
+            raise UnreadableError(f"{path}: is no time in ISO 8601")
+        if time.utcoffset() is None:
+            self._notes["a time without a zone is in UTC"] += 1
+            return time.replace(tzinfo=UTC)
+        return time
+
+
+@cache
+def _fields(kind: type[ValueObject]) -> tuple[str, ...]:
+    return tuple(name for name in kind.model_fields if name not in _UNWRITTEN)
+
+
+@cache
+def _names(kind: type[ValueObject]) -> dict[str, str]:
+    """The fields, by each name that they may have."""
+    return {spelled: name for name in _fields(kind) for spelled in (name, to_camel(name))}
