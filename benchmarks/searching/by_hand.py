@@ -23,17 +23,19 @@ COLUMNS: Final = (
     " embedding_dimensions, entity_ids"
 )
 _EPISODES: Final = TypeAdapter(list[Episode])
-_MINE: Final = "tenant_id = $1 AND agent_id = $2 AND embedding_model = $4"
+MINE: Final = "tenant_id = $1 AND agent_id = $2 AND embedding_model = $4"
+"""The rows that a search is among."""
+
 
 EXACT: Final = f"""
     WITH hits AS MATERIALIZED (
-        SELECT id, (embedding <=> $3) + 0 AS distance FROM episodes WHERE {_MINE} ORDER BY distance, id LIMIT 10)
+        SELECT id, (embedding <=> $3) + 0 AS distance FROM episodes WHERE {MINE} ORDER BY distance, id LIMIT 10)
     SELECT {COLUMNS}, distance FROM hits JOIN episodes USING (id) WHERE tenant_id = $1 ORDER BY distance, id"""  # noqa: S608
 """Every row of the agent compared; the ``+ 0`` keeps an index out of it."""
 
 GRAPH: Final = f"""
     WITH hits AS MATERIALIZED (
-        SELECT id, embedding <=> $3 AS distance FROM episodes WHERE {_MINE} ORDER BY embedding <=> $3 LIMIT 10)
+        SELECT id, embedding <=> $3 AS distance FROM episodes WHERE {MINE} ORDER BY embedding <=> $3 LIMIT 10)
     SELECT {COLUMNS}, distance FROM hits JOIN episodes USING (id) WHERE tenant_id = $1 ORDER BY distance, id"""  # noqa: S608
 """HNSW, whose relaxed order is put right in the end."""
 

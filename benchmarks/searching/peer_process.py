@@ -54,7 +54,7 @@ class Corpus:
         return self.vectors[row] if row is not None else self.queries[int(text.removeprefix("query "))]
 
 
-class Known(Embeddings):
+class Known(Embeddings):  # type: ignore[misc]
     """The corpus's vectors, as LangChain asks for them."""
 
     def __init__(self, corpus: Corpus) -> None:
@@ -72,7 +72,7 @@ async def langgraph(store: AsyncPostgresStore, corpus: Corpus) -> Search:
     await store.setup()
     async with store._cursor() as cursor:
         await cursor.execute("SELECT pg_get_indexdef('store_vectors_embedding_idx'::regclass) AS made")
-        made = (await cursor.fetchone())["made"]  # type: ignore[index]
+        made = (await cursor.fetchone())["made"]
         await cursor.execute("DROP INDEX store_vectors_embedding_idx")
     for start in range(0, len(corpus.ids), BATCH):
         await store.abatch([_put(corpus, row) for row in range(start, min(start + BATCH, len(corpus.ids)))])

@@ -55,13 +55,13 @@ async def peers(stack: AsyncExitStack, stored: Stored, python: str) -> dict[str,
 
 
 def _write(folder: Path, corpus: Corpus, ids: Sequence[UUID]) -> None:
-    arrays = {
-        "vectors": corpus.vectors,
-        "queries": corpus.queries,
-        "owners": corpus.owners,
-        "asked": corpus.asked,
-    }
-    np.savez(folder / "corpus.npz", allow_pickle=False, **arrays)
+    np.savez(
+        folder / "corpus.npz",
+        vectors=corpus.vectors,
+        queries=corpus.queries,
+        owners=corpus.owners,
+        asked=corpus.asked,
+    )
     scopes = [[str(scope.tenant_id), str(scope.agent_id)] for scope in corpus.scopes]
     told = {"ids": [str(id_) for id_ in ids], "texts": list(corpus.texts), "scopes": scopes}
     (folder / "corpus.json").write_bytes(orjson.dumps(told))

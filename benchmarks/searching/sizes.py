@@ -8,18 +8,20 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Final
 from uuid import UUID
 
 import orjson
+from asyncpg import BitString
 
 from benchmarks.by_hand import EPISODE_COLUMNS
 from benchmarks.searching.corpora import Corpus
-from benchmarks.searching.stored import Base, Stored, database, episode
+from benchmarks.searching.stored import BATCH, Base, Stored, database, episode
 from focal_data.domain.config import Agent
 from focal_data.domain.memory import Episode
 from focal_data.ids import new_id
-from focal_data.tables.columns import pack_half
+from focal_data.tables.columns import codes_of, pack_half
 from focal_data.testing.engines import Engines
 
 _INDEXES: Final = """
@@ -124,11 +126,12 @@ async def _by_copy(base: Base, tenant_id: UUID, new: Sequence[Episode]) -> float
     await base.owner.execute(
         f"CREATE TABLE copied ({like})" + (f" WITH ({parameters})" if parameters else "")
     )
+    columns = await _columns(base)
     start = time.perf_counter()
     async with base.owner.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL maintenance_work_mem = '1GB'; SET LOCAL statement_timeout = 0")
-        records = (_record(one, tenant_id) for one in new)
-        await connection.copy_records_to_table("copied", records=records, columns=EPISODE_COLUMNS)
+        records = _records(new, tenant_id, columns)
+        await connection.copy_records_to_table("copied", records=records, columns=columns)
         for row in indexes:
             await connection.execute(_moved(row["definition"], row["name"]), timeout=86_400)
         for row in keys:
@@ -137,19 +140,38 @@ async def _by_copy(base: Base, tenant_id: UUID, new: Sequence[Episode]) -> float
     return time.perf_counter() - start
 
 
-def _record(episode: Episode, tenant_id: UUID) -> tuple[object, ...]:
-    embedding, now = episode.embedding, datetime.now(UTC)
-    assert embedding is not None
-    values = {
+async def _columns(base: Base) -> tuple[str, ...]:
+    """Those that are written; the code of a vector is one where the schema has it."""
+    known = (
+        "SELECT true FROM pg_attribute WHERE attrelid = 'episodes'::regclass AND attname = 'embedding_code'"
+    )
+    more = ("embedding_code",) if await base.owner.fetchval(known) else ()
+    return (*EPISODE_COLUMNS, *more)
+
+
+def _records(new: Sequence[Episode], tenant_id: UUID, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    for start in range(0, len(new), BATCH):
+        part = new[start : start + BATCH]
+        vectors = [pack_half(one.embedding) for one in part if one.embedding is not None]
+        coded = codes_of(vectors) if "embedding_code" in columns else repeat(b"")
+        for one, vector, code in zip(part, vectors, coded, strict=False):
+            values = _values(one, tenant_id) | {
+                "embedding": vector,
+                "embedding_code": BitString.frombytes(code),
+            }
+            yield tuple(values[name] for name in columns)
+
+
+def _values(episode: Episode, tenant_id: UUID) -> dict[str, object]:
+    assert episode.embedding is not None
+    return {
         **episode.__dict__,
         "tenant_id": tenant_id,
-        "recorded_at": now,
+        "recorded_at": datetime.now(UTC),
         "source_metadata": orjson.dumps(episode.source_metadata).decode(),
-        "embedding": pack_half(embedding),
-        "embedding_model": embedding.model,
-        "embedding_dimensions": len(embedding),
+        "embedding_model": episode.embedding.model,
+        "embedding_dimensions": len(episode.embedding),
     }
-    return tuple(values[name] for name in EPISODE_COLUMNS)
 
 
 def _moved(definition: str, name: str) -> str:

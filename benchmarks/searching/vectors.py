@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 from uuid import UUID
 
-from benchmarks.searching import codes
 from benchmarks.searching.by_hand import ByHand
+from benchmarks.searching.codes import CANDIDATES, Codes
 from benchmarks.searching.exact import Exact, Recall
 from benchmarks.searching.graphs import graph_index
 from benchmarks.searching.peers import peers
@@ -21,9 +21,9 @@ from benchmarks.searching.timing import Times, Way, clocked, side_by_side
 OURS: Final = "ours"
 EXACT: Final = "exact scan by hand"
 GRAPH: Final = "HNSW by hand"
-CODES: Final = "codes by hand"
-_TUNED_ON: Final = 40
-"""Queries of a class on which HNSW's ef_search is chosen."""
+CODES: Final = "codes by hand, re-ranked"
+_TUNED_ON: Final = 100
+"""Queries of a class on which ef_search and the number of candidates are chosen."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +40,29 @@ class Line:
 
 async def measured(stored: Stored, scale: Scale, *, peers_python: str | None) -> AsyncIterator[Line]:
     """A line for each way and class: first all that need no graph, then HNSW, its times scaled by the exact scan's."""
-    truth, hand = Exact(stored.corpus, stored.ids), ByHand(stored)
+    truth, hand, coded = Exact(stored.corpus, stored.ids), ByHand(stored), Codes(stored)
     classes = stored.corpus.by_class()
     before: dict[str, Times] = {}
     async with AsyncExitStack() as stack:
         ways: dict[str, Way] = {OURS: clocked(partial(_ours, stored)), EXACT: clocked(hand.exact)}
-        if coded := await codes.by_hand(stored):
-            ways[CODES] = clocked(coded)
         if peers_python:
             ways |= await peers(stack, stored, peers_python)
+        has_codes = await coded.exist()
         for name, queries in classes.items():
-            for way, times in (await side_by_side(ways, queries, rounds=scale.rounds)).items():
+            more = await _tuned(CODES, coded.search, truth, queries, CANDIDATES) if has_codes else {}
+            for way, times in (await side_by_side(ways | more, queries, rounds=scale.rounds)).items():
                 yield _line(stored, truth, way, name, queries, times)
                 if way == EXACT:
                     before[name] = times
     async with graph_index(stored.base) as seconds:
         print(f"  (HNSW built by hand in {seconds:.0f} s, measured, and dropped)")
         for name, queries in classes.items():
-            ef_search = await _tuned(hand, truth, queries, scale.ef_search)
-            ways = {EXACT: clocked(hand.exact), GRAPH: clocked(partial(hand.graph, ef_search=ef_search))}
+            tuned = await _tuned(f"{GRAPH}, ef", hand.graph, truth, queries, scale.ef_search)
+            ways = {EXACT: clocked(hand.exact), **tuned}
             found = await side_by_side(ways, queries, rounds=scale.rounds)
-            drift = before[name].p50 / found[EXACT].p50
-            times = Times(found[GRAPH].p50 * drift, found[GRAPH].p99 * drift, found[GRAPH].found)
-            yield _line(stored, truth, f"{GRAPH}, ef {ef_search}", name, queries, times)
+            drift = before[name].p50 / found.pop(EXACT).p50
+            for way, times in found.items():
+                yield _line(stored, truth, way, name, queries, times.scaled(drift))
 
 
 async def _ours(stored: Stored, query: int) -> list[UUID]:
@@ -72,13 +72,23 @@ async def _ours(stored: Stored, query: int) -> list[UUID]:
     return [hit.item.id for hit in hits]
 
 
-async def _tuned(hand: ByHand, truth: Exact, queries: Sequence[int], choices: Sequence[int]) -> int:
-    """The smallest ef_search whose recall holds on some of the queries, or the largest there is."""
-    for ef_search in choices:
-        some = queries[:: max(1, len(queries) // _TUNED_ON)]
-        if truth.recall({query: await hand.graph(query, ef_search) for query in some}).holds:
-            return ef_search
-    return choices[-1]
+async def _tuned(
+    name: str,
+    search: Callable[[int, int], Awaitable[list[UUID]]],
+    truth: Exact,
+    queries: Sequence[int],
+    choices: Sequence[int],
+) -> dict[str, Way]:
+    """``search`` at the smallest of ``choices`` whose recall holds on some of the queries, or else at the largest."""
+    some, choice = queries[:: max(1, len(queries) // _TUNED_ON)], choices[-1]
+    for choice in choices:
+        if truth.recall({query: await search(query, choice) for query in some}).holds:
+            break
+
+    async def tuned(query: int) -> list[UUID]:
+        return await search(query, choice)
+
+    return {f"{name} {choice}": clocked(tuned)}
 
 
 def _line(stored: Stored, truth: Exact, way: str, name: str, queries: Sequence[int], times: Times) -> Line:

@@ -71,7 +71,7 @@ async def measured(stored: Stored, scale: Scale) -> AsyncIterator[Line]:
     """A line for each size of tenant and kind of query."""
     await _require_gin(stored.base)
     for place, scope in enumerate(stored.corpus.scopes):
-        texts = [stored.corpus.texts[row] for row in np.flatnonzero(stored.corpus.owners == place)]
+        texts = [stored.corpus.texts[int(row)] for row in np.flatnonzero(stored.corpus.owners == place)]
         for kind, asked in queries(texts).items():
             ways = {
                 OURS: partial(_ours, stored, scope, asked),
