@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from benchmarks import auditing, peers, providing, sessions, works
+from benchmarks import auditing, graph, peers, providing, sessions, works
 from benchmarks.ground import Ground, ground
 from benchmarks.searching import command as searching
 from benchmarks.timing import Ratio, Work, timed
@@ -50,6 +50,10 @@ async def main(chosen: tuple[str, ...]) -> int:
         async for work in all_works(here, make):
             if work.name.startswith(chosen or ""):
                 ratios += await told(work)
+        if "graph".startswith(tuple(name[: len("graph")] for name in chosen) or ""):
+            async for work in graph.graph_works(here):
+                if work.name.startswith(chosen or ""):
+                    ratios += await told(work)
         if "sessions".startswith(chosen or ""):
             ratios += await told_of_sessions(here)
         if not chosen:

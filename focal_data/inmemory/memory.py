@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -10,8 +10,8 @@ from focal_data.domain import fusion, words
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.checking import checked_filters, checked_uuid, copied
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EpisodeFilter, RelationshipFilter
-from focal_data.domain.memory import Direction, Episode, GroupDeletion, Traversal
+from focal_data.domain.filters import EpisodeFilter
+from focal_data.domain.memory import Episode, GroupDeletion, Traversal
 from focal_data.inmemory import vector
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope, Tables
 from focal_data.inmemory.graph import InMemoryEntityRepository, InMemoryRelationshipRepository
@@ -20,7 +20,7 @@ from focal_data.inmemory.repository import InMemoryRepository, Parent
 from focal_data.inmemory.traversal import InMemoryGraph
 from focal_data.inmemory.words import read
 from focal_data.stores.base import checked_group, checked_limit, checked_query
-from focal_data.stores.composed.memory import ComposedMemoryStore
+from focal_data.stores.composed.memory import ComposedMemoryStore, Walk
 
 Leg = list[tuple[float, Episode]]
 """What one search found: scores and episodes, the best first, then by id."""
@@ -140,17 +140,9 @@ class InMemoryMemoryStore(ComposedMemoryStore):
         self._relationships = InMemoryRelationshipRepository(source)
         self._scope: InMemoryScope = source.memory_scope if hasattr(source, "memory_scope") else source
 
-    async def traverse_from_entities(
-        self,
-        entity_ids: Sequence[UUID],
-        *,
-        filters: RelationshipFilter | None = None,
-        direction: Direction = Direction.BOTH,
-        max_depth: int = 2,
-        limit: int = 100,
-    ) -> list[Traversal]:
-        graph = InMemoryGraph(self._scope.tables(), self._entities, self._relationships, filters)
-        return graph.traverse(entity_ids, direction=direction, max_depth=max_depth, limit=limit)
+    async def _walked(self, walk: Walk) -> list[Traversal]:
+        graph = InMemoryGraph(self._scope.tables(), self._entities, self._relationships, walk.filters)
+        return graph.traverse(walk)
 
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
         group = checked_group(group_id)

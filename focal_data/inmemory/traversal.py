@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
-from focal_data.domain.checking import checked_filters, checked_member, copied
+from focal_data.domain.checking import copied
 from focal_data.domain.filters import EntityFilter, RelationshipFilter
 from focal_data.domain.memory import Direction, Entity, Relationship, Traversal
 from focal_data.inmemory.database import Tables
 from focal_data.inmemory.graph import InMemoryEntityRepository, InMemoryRelationshipRepository
-from focal_data.stores.base import checked_depth, checked_ids, checked_limit
+from focal_data.stores.composed.memory import Walk
 
 Path = tuple[UUID, ...]
 Ways = dict[UUID, list[tuple[UUID, UUID]]]
@@ -26,32 +26,24 @@ class InMemoryGraph:
         tables: Tables,
         entities: InMemoryEntityRepository,
         relationships: InMemoryRelationshipRepository,
-        filters: RelationshipFilter | None,
+        asked: RelationshipFilter,
     ) -> None:
-        asked = checked_filters(filters, RelationshipFilter)
         passed = EntityFilter(as_of=asked.as_of)
         self._entities = {e.id: e for e in entities.known(tables, asked.known_at) if passed.matches(e)}
         self._relationships = list(filter(asked.matches, relationships.known(tables, asked.known_at)))
 
-    def traverse(
-        self, entity_ids: Sequence[UUID], *, direction: Direction, max_depth: int, limit: int
-    ) -> list[Traversal]:
-        """What is within ``max_depth`` relationships of ``entity_ids``, nearest first, then by id; see ``MemoryStore``."""
-        starts, deepest, most = (
-            checked_ids("entity_ids", entity_ids),
-            checked_depth(max_depth),
-            checked_limit(limit),
-        )
-        ways = _ways(self._relationships, checked_member("direction", direction, Direction))
-        level: dict[UUID, Path] = {start: () for start in starts if start in self._entities}
-        seen, found = set(starts), list[Traversal]()
-        for depth in range(1, deepest + 1):
+    def traverse(self, walk: Walk) -> list[Traversal]:
+        """What the walk reaches, nearest first, then by id; see ``MemoryStore``."""
+        ways = _ways(self._relationships, walk.direction)
+        level: dict[UUID, Path] = {start: () for start in walk.starts if start in self._entities}
+        seen, found = set(walk.starts), list[Traversal]()
+        for depth in range(1, walk.max_depth + 1):
             level = self._next(level, ways, seen)
             seen |= level.keys()
             found += (Traversal(self._given(id), depth, level[id]) for id in sorted(level))  # noqa: A001
-            if len(found) >= most:
+            if len(found) >= walk.limit:
                 break
-        return found[:most]
+        return found[: walk.limit]
 
     def _next(self, level: dict[UUID, Path], ways: Ways, seen: set[UUID]) -> dict[UUID, Path]:
         """The entities one relationship on, each with its best path."""

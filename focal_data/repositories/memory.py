@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import CTE, Float, Select, Text, bindparam, delete, func, select
+from sqlalchemy import Float, Select, Text, bindparam, delete, select
 
 from focal_data.database.scope import HasScope, Row, Scope, Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EpisodeFilter, RelationshipFilter
+from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.fusion import depth
 from focal_data.domain.memory import (
-    Direction,
     Episode,
     GroupDeletion,
-    Language,
     Traversal,
 )
 from focal_data.domain.words import harmless
@@ -31,11 +28,9 @@ from focal_data.repositories.graph import EntityRepository, RelationshipReposito
 from focal_data.repositories.traversal import traverse
 from focal_data.repositories.versions import valid
 from focal_data.stores.base import checked_group, checked_limit
-from focal_data.stores.composed.memory import ComposedMemoryStore
+from focal_data.stores.composed.memory import ComposedMemoryStore, Walk
 from focal_data.tables.columns import utc
 from focal_data.tables.memory import EpisodeTable
-
-_LANGUAGES: Final = {"languages": list(Language)}
 
 
 class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
@@ -68,11 +63,11 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
     async def matching(
         self, agent_id: UUID, query: str, filters: EpisodeFilter | None, *, limit: int, highlight: bool
     ) -> list[Scored[Episode]]:
-        """The agent's episodes that hold what ``query`` asks for, by ``ts_rank``, then by id; see ``text.harmless``."""
+        """The agent's episodes that hold what ``query`` asks for, by ``ts_rank``, then by id; see ``words.harmless``."""
         asked = _of_agent(agent_id, filters)
         values = {"text": harmless(query, "query"), "limit": checked_limit(limit)}
         statement = self._matching(frozenset(asked), bool(highlight))
-        rows = await self.raw(statement, _LANGUAGES | asked | values, custom_plan=True)
+        rows = await self.raw(statement, asked | values)
         return [self._scored(row) for row in rows]
 
     async def fused(
@@ -86,7 +81,7 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
             "limit": checked_limit(limit),
             "depth": depth(limit),
         }
-        rows = await self.raw(self._fused(frozenset(asked)), _LANGUAGES | asked | values, custom_plan=True)
+        rows = await self.raw(self._fused(frozenset(asked)), asked | values, custom_plan=True)
         return [self._scored(row) for row in rows]
 
     async def erase(self, group_id: str) -> int:
@@ -96,6 +91,8 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
     def _scored(self, row: Row) -> Scored[Episode]:
         values = dict(row)
         extras = {name: values.pop(name) for name in _EXTRAS if name in values}
+        if "snippet" in extras:
+            extras["snippet"] = text.restored(extras["snippet"], values["content"])
         return Scored(self.mapper.from_row(values), **extras)
 
     @classmethod
@@ -134,19 +131,17 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
     @classmethod
     @cache
     def _matching(cls, asked: frozenset[str], highlight: bool) -> Statement:
-        queries = text.parsed()
-        hits = cls._by_text(queries, asked, "limit").cte("hits")
+        hits = text.hits(asked, "limit").cte("hits")
         rows = cls.rows(cls.c.id == hits.c.id).add_columns((-hits.c.order).label("score"))
         if highlight:
-            rows = rows.where(cls.c.language == queries.c.language)
-            rows = rows.add_columns(text.snippet(cls.c, queries).label("snippet"))
+            rows = rows.add_columns(text.snippet(cls.c).label("snippet"))
         return Statement(rows.order_by(hits.c.order, cls.c.id))
 
     @classmethod
     @cache
     def _fused(cls, asked: frozenset[str]) -> Statement:
         by_vector = fusion.ranked(cls._by_vector(asked, "depth"), "by_vector")
-        by_text = fusion.ranked(cls._by_text(text.parsed(), asked, "depth"), "by_text")
+        by_text = fusion.ranked(text.hits(asked, "depth"), "by_text")
         hits = fusion.best(by_vector, by_text)
         return Statement(
             cls.rows(cls.c.id == hits.c.id)
@@ -159,14 +154,6 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         """The ids of the nearest ``limit``, the lowest ``order`` first."""
         order = vector.distance(cls.c).label("order")
         conditions = (cls.c.embedding_model == bindparam("model"), *chosen(cls.conditions(), asked))
-        hits = select(cls.c.id, order).where(*cls.scoped(), *conditions)
-        return hits.order_by(order, cls.c.id).limit(bindparam(limit))
-
-    @classmethod
-    def _by_text(cls, queries: CTE, asked: frozenset[str], limit: str) -> Select[tuple[UUID, float]]:
-        """The ids of the ``limit`` that match best, the lowest ``order`` first."""
-        order = (-func.ts_rank(cls.c.content_tsv, queries.c.query, type_=Float())).label("order")
-        conditions = (*text.matches(cls.c, queries), *chosen(cls.conditions(), asked))
         hits = select(cls.c.id, order).where(*cls.scoped(), *conditions)
         return hits.order_by(order, cls.c.id).limit(bindparam(limit))
 
@@ -195,18 +182,8 @@ class PostgresMemoryStore(ComposedMemoryStore):
         self._entities = EntityRepository(source)
         self._relationships = RelationshipRepository(source)
 
-    async def traverse_from_entities(
-        self,
-        entity_ids: Sequence[UUID],
-        *,
-        filters: RelationshipFilter | None = None,
-        direction: Direction = Direction.BOTH,
-        max_depth: int = 2,
-        limit: int = 100,
-    ) -> list[Traversal]:
-        return await traverse(
-            self._entities, entity_ids, filters, direction=direction, max_depth=max_depth, limit=limit
-        )
+    async def _walked(self, walk: Walk) -> list[Traversal]:
+        return await traverse(self._entities, walk)
 
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
         group = checked_group(group_id)

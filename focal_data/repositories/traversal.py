@@ -6,7 +6,6 @@ the order of the entities at their other end, straight from an index, and no fur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from itertools import chain
 from typing import Any, Final
@@ -33,14 +32,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 
 from focal_data.database.statement import Statement
-from focal_data.domain.checking import checked_filters, checked_member
-from focal_data.domain.filters import RelationshipFilter
 from focal_data.domain.memory import Direction, Traversal
 from focal_data.repositories.base import any_of
 from focal_data.repositories.filtering import given
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.repositories.versions import KNOWN_AT
-from focal_data.stores.base import checked_depth, checked_ids, checked_limit
+from focal_data.stores.composed.memory import Walk
 from focal_data.tables.columns import uuids
 
 Asked = frozenset[str]
@@ -53,24 +50,12 @@ _BYTES: Final = 16
 """Of each id in a path."""
 
 
-async def traverse(
-    entities: EntityRepository,
-    entity_ids: Sequence[UUID],
-    filters: RelationshipFilter | None,
-    *,
-    direction: Direction,
-    max_depth: int,
-    limit: int,
-) -> list[Traversal]:
-    """What is within ``max_depth`` relationships of ``entity_ids``, nearest first, then by id; see ``MemoryStore``."""
-    asked = given(checked_filters(filters, RelationshipFilter))
-    way = checked_member("direction", direction, Direction)
-    places = {
-        "entity_ids": list(dict.fromkeys(checked_ids("entity_ids", entity_ids))),
-        "max_depth": checked_depth(max_depth),
-        "limit": checked_limit(limit),
-    }
-    rows = await entities.raw(_statement(way, frozenset(asked)), asked | places, custom_plan=True)
+async def traverse(entities: EntityRepository, walk: Walk) -> list[Traversal]:
+    """What the walk reaches, nearest first, then by id; see ``MemoryStore``."""
+    asked = given(walk.filters)
+    places = {"entity_ids": list(walk.starts), "max_depth": walk.max_depth, "limit": walk.limit}
+    statement = _statement(walk.direction, frozenset(asked))
+    rows = await entities.raw(statement, asked | places, custom_plan=True)
     return [_traversal(entities, dict(row)) for row in rows]
 
 

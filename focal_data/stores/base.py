@@ -31,7 +31,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -72,7 +72,11 @@ def checked_integer(field: str, value: int) -> int:
 
 def checked_min_score(min_score: float | None) -> float | None:
     """``min_score`` if it is −1 to 1, a cosine, or ``None``; otherwise ``InvalidDataError("min_score")``."""
-    if min_score is not None and not (isinstance(min_score, int | float) and -1 <= min_score <= 1):  # NaN too
+    if min_score is None:
+        return None
+    if (
+        not isinstance(min_score, int | float) or isinstance(min_score, bool) or not -1 <= min_score <= 1
+    ):  # NaN too
         raise InvalidDataError("min_score", "must be a number from -1 to 1")
     return min_score
 
@@ -87,10 +91,30 @@ def checked_query(query: Embedding) -> Embedding:
         raise InvalidDataError("query", str(error)) from None
 
 
+def checked_string(field: str, value: str) -> str:
+    """``value`` if it is a string, of whatever characters; otherwise ``InvalidDataError(field)``."""
+    if not isinstance(value, str):
+        raise InvalidDataError(field, "must be text")
+    return value
+
+
 def checked_time(field: str, value: datetime | None) -> datetime | None:
-    """``value`` if it is a time with a zone, or ``None``; otherwise ``InvalidDataError(field)``."""
-    if value is not None and (not isinstance(value, datetime) or value.utcoffset() is None):
+    """``value`` in UTC if it is a time with a zone, or ``None``; otherwise ``InvalidDataError(field)``."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidDataError(field, "must be a timezone-aware time")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        pass
+    raise InvalidDataError(field, "is out of range in UTC")  # out here, so that nothing is its context
+
+
+def checked_flag(field: str, value: bool) -> bool:
+    """``value`` if it is true or false; otherwise ``InvalidDataError(field)``."""
+    if not isinstance(value, bool):
+        raise InvalidDataError(field, "must be true or false")
     return value
 
 
@@ -109,7 +133,7 @@ def checked_many(field: str, values: Iterable[Any]) -> list[Any]:
 def checked_group(group_id: str) -> str:
     """``group_id`` if it names a group; otherwise ``InvalidDataError("group_id")``."""
     try:
-        return _GROUP_ID.validate_python(group_id)
+        return _GROUP_ID.validate_python(group_id, strict=True)  # bytes would be taken for text
     except ValidationError:
         failure = InvalidDataError("group_id", "must be text of 1 to 255 characters without NUL")
     raise failure  # out here, pydantic's error, which holds the value, is not its context

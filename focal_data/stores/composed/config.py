@@ -21,7 +21,7 @@ from focal_data.domain.config import (
 )
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import RuleFilter, ScenarioFilter
-from focal_data.stores.base import checked_integer
+from focal_data.stores.base import checked_flag, checked_integer
 from focal_data.stores.composed.config_repositories import (
     Agents,
     Archives,
@@ -48,7 +48,10 @@ class ComposedConfigStore(ConfigStore):
     _plans: Plans
 
     async def get_agent(self, agent_id: UUID, *, include_deleted: bool = False) -> Agent | None:
-        return await self._agents.get(checked_uuid("agent_id", agent_id), include_deleted=include_deleted)
+        return await self._agents.get(
+            checked_uuid("agent_id", agent_id),
+            include_deleted=checked_flag("include_deleted", include_deleted),
+        )
 
     async def get_agents(
         self,
@@ -59,7 +62,10 @@ class ComposedConfigStore(ConfigStore):
         include_deleted: bool = False,
     ) -> tuple[list[Agent], int]:
         return await self._agents.page(
-            enabled_only=enabled_only, limit=limit, offset=offset, include_deleted=include_deleted
+            enabled_only=checked_flag("enabled_only", enabled_only),
+            limit=limit,
+            offset=offset,
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def save_agent(self, agent: Agent) -> Agent:
@@ -72,7 +78,9 @@ class ComposedConfigStore(ConfigStore):
         return await self._agents.restored(checked_uuid("agent_id", agent_id))
 
     async def get_rule(self, rule_id: UUID, *, include_deleted: bool = False) -> Rule | None:
-        return await self._rules.get(checked_uuid("rule_id", rule_id), include_deleted=include_deleted)
+        return await self._rules.get(
+            checked_uuid("rule_id", rule_id), include_deleted=checked_flag("include_deleted", include_deleted)
+        )
 
     async def get_rules(
         self,
@@ -84,7 +92,11 @@ class ComposedConfigStore(ConfigStore):
         include_deleted: bool = False,
     ) -> list[Rule]:
         where = _of_scope(agent_id, scope, scope_id)
-        return await self._rules.of_agent(where, enabled_only=enabled_only, include_deleted=include_deleted)
+        return await self._rules.of_agent(
+            where,
+            enabled_only=checked_flag("enabled_only", enabled_only),
+            include_deleted=checked_flag("include_deleted", include_deleted),
+        )
 
     async def save_rule(self, rule: Rule) -> Rule:
         return await self._rules.save(rule)
@@ -114,14 +126,17 @@ class ComposedConfigStore(ConfigStore):
 
     async def get_scenario(self, scenario_id: UUID, *, include_deleted: bool = False) -> Scenario | None:
         return await self._scenarios.get(
-            checked_uuid("scenario_id", scenario_id), include_deleted=include_deleted
+            checked_uuid("scenario_id", scenario_id),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def get_scenarios(
         self, agent_id: UUID, enabled_only: bool = True, *, include_deleted: bool = False
     ) -> list[Scenario]:
         return await self._scenarios.of_agent(
-            checked_uuid("agent_id", agent_id), enabled_only=enabled_only, include_deleted=include_deleted
+            checked_uuid("agent_id", agent_id),
+            enabled_only=checked_flag("enabled_only", enabled_only),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def save_scenario(self, scenario: Scenario) -> Scenario:
@@ -161,7 +176,8 @@ class ComposedConfigStore(ConfigStore):
 
     async def get_template(self, template_id: UUID, *, include_deleted: bool = False) -> Template | None:
         return await self._templates.get(
-            checked_uuid("template_id", template_id), include_deleted=include_deleted
+            checked_uuid("template_id", template_id),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def get_templates(
@@ -173,7 +189,9 @@ class ComposedConfigStore(ConfigStore):
         include_deleted: bool = False,
     ) -> list[Template]:
         where = _of_scope(agent_id, scope, scope_id)
-        return await self._templates.of_agent(where, include_deleted=include_deleted)
+        return await self._templates.of_agent(
+            where, include_deleted=checked_flag("include_deleted", include_deleted)
+        )
 
     async def save_template(self, template: Template) -> Template:
         return await self._templates.save(template)
@@ -186,19 +204,23 @@ class ComposedConfigStore(ConfigStore):
 
     async def get_variable(self, variable_id: UUID, *, include_deleted: bool = False) -> Variable | None:
         return await self._variables.get(
-            checked_uuid("variable_id", variable_id), include_deleted=include_deleted
+            checked_uuid("variable_id", variable_id),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def get_variable_by_name(
         self, agent_id: UUID, name: str, *, include_deleted: bool = False
     ) -> Variable | None:
         return await self._variables.by_name(
-            checked_uuid("agent_id", agent_id), checked_text("name", name), include_deleted=include_deleted
+            checked_uuid("agent_id", agent_id),
+            checked_text("name", name),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def get_variables(self, agent_id: UUID, *, include_deleted: bool = False) -> list[Variable]:
         return await self._variables.of_agent(
-            checked_uuid("agent_id", agent_id), include_deleted=include_deleted
+            checked_uuid("agent_id", agent_id),
+            include_deleted=checked_flag("include_deleted", include_deleted),
         )
 
     async def save_variable(self, variable: Variable) -> Variable:
@@ -214,7 +236,9 @@ class ComposedConfigStore(ConfigStore):
         return await self._tools.of_tool(checked_uuid("agent_id", agent_id), checked_text("tool_id", tool_id))
 
     async def get_tool_activations(self, agent_id: UUID, enabled_only: bool = True) -> list[ToolActivation]:
-        return await self._tools.of_agent(checked_uuid("agent_id", agent_id), enabled_only=enabled_only)
+        return await self._tools.of_agent(
+            checked_uuid("agent_id", agent_id), enabled_only=checked_flag("enabled_only", enabled_only)
+        )
 
     async def save_tool_activation(self, activation: ToolActivation) -> ToolActivation:
         return await self._tools.save(activation)

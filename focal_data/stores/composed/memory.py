@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.base import ValueObject
-from focal_data.domain.checking import checked_uuid
+from focal_data.domain.checking import checked_filters, checked_member, checked_uuid
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
-from focal_data.domain.memory import Entity, Episode, Relationship
-from focal_data.stores.base import checked_many
+from focal_data.domain.memory import Direction, Entity, Episode, Relationship, Traversal
+from focal_data.stores.base import (
+    checked_depth,
+    checked_flag,
+    checked_ids,
+    checked_limit,
+    checked_many,
+    checked_min_score,
+    checked_query,
+    checked_string,
+)
 from focal_data.stores.memory import MemoryStore
 
 V = TypeVar("V")
@@ -85,8 +96,22 @@ class Relationships(Versioned[Relationship], Protocol):
     async def replace(self, id: UUID, successor: Relationship) -> Relationship: ...  # noqa: A002
 
 
+@dataclass(frozen=True)
+class Walk:
+    """A way through the graph: from where, over what, how far, and how many entities are enough."""
+
+    starts: tuple[UUID, ...]
+    filters: RelationshipFilter
+    direction: Direction
+    max_depth: int
+    limit: int
+
+
 class ComposedMemoryStore(MemoryStore):
-    """A memory store over repositories; a subclass makes them, walks the graph and deletes groups."""
+    """A memory store over repositories; a subclass makes them, walks the graph and deletes groups.
+
+    Arguments are checked here, in their order, so that of two bad ones every backend names the same.
+    """
 
     _episodes: Episodes
     _entities: Entities
@@ -118,7 +143,13 @@ class ComposedMemoryStore(MemoryStore):
         limit: int = 10,
         min_score: float | None = None,
     ) -> list[Scored[Episode]]:
-        return await self._episodes.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+        return await self._episodes.nearest(
+            checked_uuid("agent_id", agent_id),
+            checked_query(query),
+            checked_filters(filters, EpisodeFilter),
+            limit=checked_limit(limit),
+            min_score=checked_min_score(min_score),
+        )
 
     async def text_search_episodes(
         self,
@@ -129,7 +160,13 @@ class ComposedMemoryStore(MemoryStore):
         limit: int = 10,
         highlight: bool = False,
     ) -> list[Scored[Episode]]:
-        return await self._episodes.matching(agent_id, query, filters, limit=limit, highlight=highlight)
+        return await self._episodes.matching(
+            checked_uuid("agent_id", agent_id),
+            checked_string("query", query),
+            checked_filters(filters, EpisodeFilter),
+            limit=checked_limit(limit),
+            highlight=checked_flag("highlight", highlight),
+        )
 
     async def hybrid_search_episodes(
         self,
@@ -140,7 +177,13 @@ class ComposedMemoryStore(MemoryStore):
         filters: EpisodeFilter | None = None,
         limit: int = 10,
     ) -> list[Scored[Episode]]:
-        return await self._episodes.fused(agent_id, text, query, filters, limit=limit)
+        return await self._episodes.fused(
+            checked_uuid("agent_id", agent_id),
+            checked_string("text", text),
+            checked_query(query),
+            checked_filters(filters, EpisodeFilter),
+            limit=checked_limit(limit),
+        )
 
     async def add_entity(self, entity: Entity) -> Entity:
         return await self._entities.add(entity)
@@ -170,7 +213,13 @@ class ComposedMemoryStore(MemoryStore):
         limit: int = 10,
         min_score: float | None = None,
     ) -> list[Scored[Entity]]:
-        return await self._entities.nearest(agent_id, query, filters, limit=limit, min_score=min_score)
+        return await self._entities.nearest(
+            checked_uuid("agent_id", agent_id),
+            checked_query(query),
+            checked_filters(filters, EntityFilter),
+            limit=checked_limit(limit),
+            min_score=checked_min_score(min_score),
+        )
 
     async def add_relationship(self, relationship: Relationship) -> Relationship:
         return await self._relationships.add(relationship)
@@ -193,3 +242,25 @@ class ComposedMemoryStore(MemoryStore):
 
     async def replace_relationship(self, relationship_id: UUID, successor: Relationship) -> Relationship:
         return await self._relationships.replace(relationship_id, successor)
+
+    async def traverse_from_entities(
+        self,
+        entity_ids: Sequence[UUID],
+        *,
+        filters: RelationshipFilter | None = None,
+        direction: Direction = Direction.BOTH,
+        max_depth: int = 2,
+        limit: int = 100,
+    ) -> list[Traversal]:
+        walk = Walk(
+            tuple(dict.fromkeys(checked_ids("entity_ids", entity_ids))),
+            checked_filters(filters, RelationshipFilter),
+            checked_member("direction", direction, Direction),
+            checked_depth(max_depth),
+            checked_limit(limit),
+        )
+        return await self._walked(walk)
+
+    @abstractmethod
+    async def _walked(self, walk: Walk) -> list[Traversal]:
+        """What the walk reaches, as ``traverse_from_entities`` says."""

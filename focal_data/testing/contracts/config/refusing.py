@@ -113,3 +113,32 @@ class RefusalContract(ConfigContract):
         with pytest.raises(InvalidDataError) as caught:
             await config.save_tool_activation(a_tool(agent.id).model_copy(update={"enabled_at": naive}))
         assert "enabled_at" == caught.value.field
+
+    @pytest.mark.parametrize("flag", [None, 1, "yes", [True]], ids=repr)
+    async def test_only_true_or_false_is_a_flag(self, config: ConfigStore, flag: Any) -> None:
+        """By its name."""
+        anything = new_id()
+        for name, calls in {
+            "include_deleted": (
+                config.get_agent(anything, include_deleted=flag),
+                config.get_agents(include_deleted=flag),
+                config.get_rule(anything, include_deleted=flag),
+                config.get_rules(anything, include_deleted=flag),
+                config.get_scenario(anything, include_deleted=flag),
+                config.get_scenarios(anything, include_deleted=flag),
+                config.get_template(anything, include_deleted=flag),
+                config.get_templates(anything, include_deleted=flag),
+                config.get_variable(anything, include_deleted=flag),
+                config.get_variable_by_name(anything, "name", include_deleted=flag),
+                config.get_variables(anything, include_deleted=flag),
+            ),
+            "enabled_only": (
+                config.get_agents(flag),
+                config.get_rules(anything, enabled_only=flag),
+                config.get_scenarios(anything, flag),
+                config.get_tool_activations(anything, flag),
+            ),
+        }.items():
+            for call in calls:
+                with pytest.raises(InvalidDataError, match=f"^{name}: "):
+                    await call

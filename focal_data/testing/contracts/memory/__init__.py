@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from focal_data.testing.contracts.memory.arguments import MemoryArgumentsContract
 from focal_data.testing.contracts.memory.clock import MemoryClockContract
 from focal_data.testing.contracts.memory.episodes import EpisodesContract
 from focal_data.testing.contracts.memory.graph import GraphContract
@@ -32,6 +33,7 @@ class MemoryStoreContract(
     MemoryRacesContract,
     MemoryIsolationContract,
     MemoryRefusalsContract,
+    MemoryArgumentsContract,
     SpoiledMemoriesContract,
     MemoryTransactionsContract,
 ):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta, timezone
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,6 +22,9 @@ from focal_data.testing.contracts.memory.base import (
     MemorySuite,
     people,
 )
+
+BEFORE_UTC: Final = datetime.min.replace(tzinfo=timezone(timedelta(hours=5)))
+BEYOND_UTC: Final = datetime.max.replace(tzinfo=timezone(timedelta(hours=-5)))
 
 
 class MemoryRefusalsContract(MemorySuite):
@@ -74,15 +77,15 @@ class MemoryRefusalsContract(MemorySuite):
         with pytest.raises(InvalidDataError, match=r"^entity_ids: "):
             await memory.traverse_from_entities(["nope"])  # type: ignore[list-item]
 
-    @pytest.mark.parametrize("group_id", ["", "a" * 256, "a\0", "\ud800", 5, None])
+    @pytest.mark.parametrize("group_id", ["", "a" * 256, "a\0", "\ud800", 5, None, b"g"])
     async def test_a_bad_group_is_refused(self, memory: MemoryStore, group_id: str) -> None:
         """Groups are named by 1 to 255 characters."""
         with pytest.raises(InvalidDataError, match=r"^group_id: "):
             await memory.delete_by_group(group_id)
 
-    @pytest.mark.parametrize("value", [datetime(2026, 1, 1), "2026-01-01", 5])  # noqa: DTZ001
+    @pytest.mark.parametrize("value", [datetime(2026, 1, 1), "2026-01-01", 5, BEFORE_UTC, BEYOND_UTC])  # noqa: DTZ001
     async def test_naive_times_are_refused(self, memory: MemoryStore, value: Any) -> None:
-        """By their name, as is what is no time."""
+        """By their name, as is what is no time, or none in UTC."""
         for call, name in (
             (memory.get_entity(NEVER, as_of=value), "as_of"),
             (memory.get_entity(NEVER, known_at=value), "known_at"),
