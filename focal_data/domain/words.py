@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from typing import Final
 
 from focal_data.errors import InvalidDataError
@@ -16,17 +17,35 @@ INDEXED_CHARACTERS: Final = 100_000
 SNIPPET_CHARACTERS: Final = 2000
 """How much of a content a snippet is looked for in; one of 9 KB would take fifteen times as long."""
 
-_IDLE_DASH: Final = re.compile(r"-(?![\w\"])")
-"""One that negates neither a word nor a phrase; a run of them is a nested negation, and 32 overflow PostgreSQL's stack."""
+JOINERS: Final = "</@&.-+~_"
+"""By what PostgreSQL's parser makes one word of many, an address of the web or a tag: a blank in contents, to every backend."""
+
+_PUNCTUATION: Final = str.maketrans(dict.fromkeys(string.punctuation, " "))
+_PART: Final = re.compile(r'(?P<dashes>-*)(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 
 
 def harmless(query: str, field: str) -> str:
-    """``query`` at a cost that is bounded: its first ``MAX_WORDS`` words, and of these ``MAX_BYTES`` bytes of UTF-8.
+    """``query`` at a cost that is bounded: its first ``MAX_BYTES`` bytes of UTF-8, and of these ``MAX_WORDS`` words.
 
-    NUL, lone surrogates and idle dashes are left out. What is no text is ``InvalidDataError(field)``.
+    What is left are words, phrases between quotes, a dash before what must be missing, and ``or``. Words that punctuation
+    joins are a phrase: ``e-mail``, ``3.14``, ``https://example.com/a?b=1``. NUL and lone surrogates are left out. What is no
+    text is ``InvalidDataError(field)``.
     """
     if not isinstance(query, str):
         raise InvalidDataError(field, "must be text")
-    words = query.replace("\0", " ").split(None, MAX_WORDS)[:MAX_WORDS]
-    head = _IDLE_DASH.sub(" ", " ".join(words)[:MAX_BYTES])
-    return head.encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
+    text = " ".join(query.replace("\0", " ").split(None, MAX_BYTES)[:MAX_BYTES])[:MAX_BYTES]
+    text = text.encode(errors="ignore")[:MAX_BYTES].decode(errors="ignore")
+    left, parts = MAX_WORDS, []
+    for found in _PART.finditer(text):
+        words = (found["phrase"] or found["word"] or "").translate(_PUNCTUATION).split()[:left]
+        if words:
+            left -= len(words)
+            parts.append(_part(words, negated=bool(found["dashes"]), quoted=found["word"] is None))
+    return " ".join(parts)
+
+
+def _part(words: list[str], *, negated: bool, quoted: bool) -> str:
+    text = " ".join(words)
+    if quoted or len(words) > 1:
+        text = f'"{text}"'
+    return f"-{text}" if negated else text

@@ -1,7 +1,8 @@
 """Full-text search in plain Python: a query read as ``websearch_to_tsquery`` reads it, words by their stems.
 
-A word is a run of letters, marks and digits. In what PostgreSQL's parser knows beyond that (addresses of the web, e-mail,
-versions, tags) the parts are words of their own here. The stems are Snowball's, which PostgreSQL has too.
+A word is a run of letters, marks and digits, also in addresses, versions and tags: contents are stored so that PostgreSQL's
+parser sees none of these (``JOINERS``). Only of ``1e5kg`` it makes two words. The stems are Snowball's, which PostgreSQL has
+too.
 """
 
 from __future__ import annotations
@@ -137,11 +138,14 @@ def words(text: str, language: Language) -> Iterator[Word]:
 
 
 def _pattern(text: str) -> re.Pattern[str]:
-    """Words of this text: combining marks, without which some scripts have no whole word, are part of them."""
+    """Words of this text: combining marks, without which some scripts have no whole word, are part of them; ½ is none."""
     if text.isascii():
         return _WORD
-    marks = "".join(sorted(c for c in set(text) if unicodedata.category(c).startswith("M")))
-    return re.compile(rf"(?:[^\W_]|[{re.escape(marks)}])+") if marks else _WORD
+    kinds = {c: unicodedata.category(c) for c in set(text) if not c.isascii()}
+    marks = "".join(sorted(c for c, kind in kinds.items() if kind[0] == "M" or kind == "Cf"))
+    others = "".join(sorted(c for c, kind in kinds.items() if kind == "No"))
+    letter = rf"[^\W_{re.escape(others)}]"
+    return re.compile(rf"{letter}(?:{letter}|[{re.escape(marks)}])*" if marks else rf"{letter}+")
 
 
 @lru_cache(maxsize=100_000)

@@ -1,39 +1,83 @@
-"""Full-text search: a query, made harmless before, is read once for each language instead of once for each row."""
+"""Full-text search: episodes are matched by a function of the owner's (``tables/matching.py``), and read under the policy."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
-from sqlalchemy import CTE, ColumnElement, Text, bindparam, case, cast, func, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    Select,
+    Text,
+    Uuid,
+    bindparam,
+    cast,
+    func,
+    null,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, REGCONFIG
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
+from sqlalchemy.types import TypeEngine
 
-from focal_data.domain.words import SNIPPET_CHARACTERS
+from focal_data.domain.words import JOINERS, SNIPPET_CHARACTERS
+from focal_data.tables.columns import utc
+from focal_data.tables.matching import ARGUMENTS, MATCH_EPISODES
 
-
-def parsed() -> CTE:
-    """``text`` as each of ``languages`` reads it: columns ``language`` and ``query``.
-
-    A query that can be satisfied without a word, by negations alone or as an alternative, is ``NULL``: ``querytree`` is T. One
-    row for each language, none filtered out, so that the planner sees that many and reads the episodes only once.
-    """
-    language = func.unnest(bindparam("languages", type_=ARRAY(Text()))).column_valued("language")
-    read = func.websearch_to_tsquery(cast(language, REGCONFIG), bindparam("text", type_=Text()))
-    query = read.column_valued("query")
-    # lint: allow unscoped-statement because it reads no table
-    rows = select(language, case((func.querytree(query) != "T", query)).label("query"))
-    return rows.cte("parsed").prefix_with("MATERIALIZED")
-
-
-def matches(columns: ReadOnlyColumnCollection[str, Any], queries: CTE) -> list[ColumnElement[bool]]:
-    """The rows that hold what the query of their language asks for; one without words, or of stop words, finds nothing."""
-    return [columns.language == queries.c.language, columns.content_tsv.bool_op("@@")(queries.c.query)]
+_TYPES: Final[Mapping[str, TypeEngine[Any]]] = {
+    "uuid": Uuid(),
+    "text": Text(),
+    "text[]": ARRAY(Text()),
+    "timestamptz": utc(),
+    "double precision": Float(),
+    "bigint": BigInteger(),
+}
+_ALWAYS: Final = frozenset(("tenant_id", "agent_id", "text", "limit"))
+_START, _STOP = "\x02", "\x03"
+_BLANKED: Final = f"{JOINERS}{_START}{_STOP}"
+_BLANKS: Final = str.maketrans(dict.fromkeys(_BLANKED, " "))
+_MARK: Final = re.compile(f"([{_START}{_STOP}])")
 
 
-def snippet(columns: ReadOnlyColumnCollection[str, Any], queries: CTE) -> ColumnElement[str]:
-    """The part of the content around the words that were found, each between ``<b>`` and ``</b>``; not escaped."""
-    content = func.left(columns.content, SNIPPET_CHARACTERS)
-    options = "StartSel=<b>, StopSel=</b>"
-    return func.ts_headline(
-        cast(columns.language, REGCONFIG), content, queries.c.query, options, type_=Text()
-    )
+def hits(asked: Collection[str], limit: str) -> Select[Any]:
+    """The ids of the ``limit`` episodes that match best, filtered by what is ``asked`` for, the lowest ``order`` first."""
+    arguments = [_argument(name, frozenset(asked) | _ALWAYS, limit) for name in ARGUMENTS]
+    found = getattr(func, MATCH_EPISODES.name)(*arguments).table_valued("id", "rank", name="matches")
+    order = (-cast(found.c.rank, Float())).label("order")
+    # lint: allow unscoped-statement because the function is given the tenant, and finds no other one's
+    return select(found.c.id, order).order_by(order, found.c.id).limit(bindparam(limit))
+
+
+def _argument(name: str, asked: Collection[str], limit: str) -> ColumnElement[Any]:
+    kind = _TYPES[ARGUMENTS[name]]
+    if name not in asked:
+        return cast(null(), kind)
+    return bindparam(limit if name == "limit" else name, type_=kind)
+
+
+def snippet(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[str]:
+    """The part of the content around the words of ``text``, marked for ``restored``."""
+    language = cast(columns.language, REGCONFIG)
+    content = func.translate(func.left(columns.content, SNIPPET_CHARACTERS), _BLANKED, " " * len(_BLANKED))
+    query = func.websearch_to_tsquery(language, bindparam("text", type_=Text()))
+    options = f"StartSel={_START}, StopSel={_STOP}"
+    return func.ts_headline(language, content, query, options, type_=Text())
+
+
+def restored(marked: str, content: str) -> str:
+    """``marked``, by ``snippet``, as it stands in ``content``: with each word that was found between ``<b>`` and ``</b>``."""
+    place = max(0, content[:SNIPPET_CHARACTERS].translate(_BLANKS).find(_MARK.sub("", marked)))
+    parts = []
+    for part in _MARK.split(marked):
+        if part in _TAGS:
+            parts.append(_TAGS[part])
+        else:
+            parts.append(content[place : place + len(part)])
+            place += len(part)
+    return "".join(parts)
+
+
+_TAGS: Final = {_START: "<b>", _STOP: "</b>"}

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Computed, Text
+from sqlalchemy import Computed, Index, Text
 from sqlalchemy.dialects.postgresql import TSVECTOR
 from sqlmodel import Field, SQLModel
 
 from focal_data.domain.memory import ContentType, EpisodeSource, Language
+from focal_data.domain.words import INDEXED_CHARACTERS, JOINERS
 from focal_data.tables.base import (
     KEPT_IN_ROW,
     NEVER_CHANGED,
@@ -35,21 +36,28 @@ from focal_data.tables.columns import (
     valid_period,
     whole_embedding,
 )
-
-INDEXED_CHARACTERS = 100_000
-"""How much of a content is found by its words: at most 8 bytes of tsvector a character, of the 1 MB that one may have."""
+from focal_data.tables.matching import MATCH_EPISODES
 
 
 def _content_tsv() -> str:
-    """One constant configuration per language, since ``to_tsvector`` of one read from a column is not immutable.
+    """One constant configuration per language, since ``to_tsvector`` of one read from a column is not immutable."""
+    text = f"translate(left(content, {INDEXED_CHARACTERS}), '{JOINERS}', '{' ' * len(JOINERS)}')"
+    branches = (f"WHEN '{language}' THEN to_tsvector('{language}', {text})" for language in Language)
+    return "\n".join(["CASE language", *branches, "END"])
 
-    Written as PostgreSQL gives it back, so that a comparison of schemas sees no difference.
+
+def _for_words() -> tuple[Index, Index]:
+    """What ``focal_match_episodes`` searches in: the words, of every tenant, and which languages an agent's episodes have.
+
+    GIN without a list of what is still to be entered, which an insert now and then would have to work off.
     """
-    branches = (
-        f"""    WHEN '{language}'::text THEN to_tsvector('{language}'::regconfig, "left"(content, {INDEXED_CHARACTERS}))"""
-        for language in Language
+    words = Index(
+        "ix_episodes_content_tsv",
+        "content_tsv",
+        postgresql_using="gin",
+        postgresql_with={"fastupdate": "off"},
     )
-    return "\n".join(["CASE language", *branches, "    ELSE NULL::tsvector", "END"])
+    return words, Index("ix_episodes_agent_id_language", "tenant_id", "agent_id", "language")
 
 
 class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
@@ -61,6 +69,7 @@ class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
         refers_to("customer_profiles", "customer_profile_id"),
         index("agent_id", "occurred_at", "id"),
         index("occurred_at", "id"),
+        *_for_words(),
         index_present("customer_profile_id"),
         index_present("session_id"),
         index_present("group_id"),
@@ -83,7 +92,7 @@ class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
         *given("group_id"),
         valid_period(),
         whole_embedding(),
-        KEPT_IN_ROW,
+        {"info": {**KEPT_IN_ROW["info"], "functions": (MATCH_EPISODES,)}},
     )
 
     agent_id: UUID
