@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 from uuid import UUID
@@ -14,10 +13,9 @@ from focal_data.database.statement import Statement
 from focal_data.domain.answers import Page, Scored
 from focal_data.domain.checking import checked_filters, checked_uuid
 from focal_data.domain.embedding import Embedding
-from focal_data.domain.filters import EpisodeFilter, RelationshipFilter
+from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.fusion import depth
 from focal_data.domain.memory import (
-    Direction,
     Episode,
     GroupDeletion,
     Traversal,
@@ -30,7 +28,7 @@ from focal_data.repositories.graph import EntityRepository, RelationshipReposito
 from focal_data.repositories.traversal import traverse
 from focal_data.repositories.versions import valid
 from focal_data.stores.base import checked_group, checked_limit
-from focal_data.stores.composed.memory import ComposedMemoryStore
+from focal_data.stores.composed.memory import ComposedMemoryStore, Walk
 from focal_data.tables.columns import utc
 from focal_data.tables.memory import EpisodeTable
 
@@ -184,18 +182,8 @@ class PostgresMemoryStore(ComposedMemoryStore):
         self._entities = EntityRepository(source)
         self._relationships = RelationshipRepository(source)
 
-    async def traverse_from_entities(
-        self,
-        entity_ids: Sequence[UUID],
-        *,
-        filters: RelationshipFilter | None = None,
-        direction: Direction = Direction.BOTH,
-        max_depth: int = 2,
-        limit: int = 100,
-    ) -> list[Traversal]:
-        return await traverse(
-            self._entities, entity_ids, filters, direction=direction, max_depth=max_depth, limit=limit
-        )
+    async def _walked(self, walk: Walk) -> list[Traversal]:
+        return await traverse(self._entities, walk)
 
     async def delete_by_group(self, group_id: str) -> GroupDeletion:
         group = checked_group(group_id)
