@@ -29,6 +29,7 @@ __all__ = [
     "Channel",
     "ChannelIdentity",
     "ChatMessage",
+    "ChatTurn",
     "Condition",
     "ConfigStore",
     "ConflictError",
@@ -36,6 +37,8 @@ __all__ = [
     "Contains",
     "ContentFilterError",
     "ContentType",
+    "Conversation",
+    "ConversationLimits",
     "CorruptDataError",
     "CountMode",
     "CustomerExport",
@@ -67,6 +70,7 @@ __all__ = [
     "IdeationMessageStore",
     "IdeationPRDStore",
     "IdeationRequirementStore",
+    "IdeationService",
     "IdeationSession",
     "IdeationSessionStore",
     "IdeationStores",
@@ -189,6 +193,7 @@ _MODULES: Final = {
     "Channel": "focal_data.domain.profile",
     "ChannelIdentity": "focal_data.domain.profile",
     "ChatMessage": "focal_data.domain.ideation",
+    "ChatTurn": "focal_data.services.ideation_turn",
     "Condition": "focal_data.domain.conditions",
     "ConfigStore": "focal_data.stores.config",
     "ConflictError": "focal_data.errors",
@@ -196,6 +201,8 @@ _MODULES: Final = {
     "Contains": "focal_data.domain.conditions",
     "ContentFilterError": "focal_data.errors",
     "ContentType": "focal_data.domain.memory",
+    "Conversation": "focal_data.services.ideation",
+    "ConversationLimits": "focal_data.services.ideation_words",
     "CorruptDataError": "focal_data.errors",
     "CountMode": "focal_data.domain.answers",
     "CustomerExport": "focal_data.operations.erasure",
@@ -227,6 +234,7 @@ _MODULES: Final = {
     "IdeationMessageStore": "focal_data.stores.ideation",
     "IdeationPRDStore": "focal_data.stores.ideation",
     "IdeationRequirementStore": "focal_data.stores.ideation",
+    "IdeationService": "focal_data.services.ideation",
     "IdeationSession": "focal_data.domain.ideation",
     "IdeationSessionStore": "focal_data.stores.ideation",
     "IdeationStores": "focal_data.stores.ideation",
@@ -462,6 +470,9 @@ if TYPE_CHECKING:
     from focal_data.providers.retrying import CallPolicy
     from focal_data.redis.cache import RedisCache
     from focal_data.repositories.base import TenantRepository
+    from focal_data.services.ideation import Conversation, IdeationService
+    from focal_data.services.ideation_turn import ChatTurn
+    from focal_data.services.ideation_words import ConversationLimits
     from focal_data.settings import IdeationBackend, Settings
     from focal_data.stores.audit import AuditStore
     from focal_data.stores.base import read_modify_write
