@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Final, NamedTuple
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -104,9 +105,10 @@ async def real(folder: Path, scale: Scale, model: str) -> Corpus:
     plans = _fitting(scale.real_tenants, len(found))
     scopes, owners, asked = _laid_out("real", plans, scale)
     stored, held_out = _by_topic(found, scopes, owners, asked)
-    kept = folder / f"{model}-{len(owners)}-{scale.dimensions}.npz"
+    texts = [*stored, *held_out]
+    digest = blake2b("\n".join(texts).encode(), digest_size=6).hexdigest()
+    kept = folder / f"{model}-{scale.dimensions}-{digest}.npz"
     if not kept.exists():
-        texts = [*stored, *held_out]
         both = (
             await embedding.local(texts)
             if model == "wordllama"

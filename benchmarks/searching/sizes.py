@@ -31,7 +31,9 @@ _INDEXES: Final = """
 _CONSTRAINTS: Final = """
     SELECT conname AS name, pg_get_constraintdef(oid) AS definition FROM pg_constraint
      WHERE conrelid = 'episodes'::regclass AND contype = 'f'"""
-_SEARCHES: Final = re.compile(r"USING (gin|hnsw|ivfflat)|embedding|\bcode|\bbits|_tsv", re.IGNORECASE)
+_SEARCHES: Final = re.compile(
+    r"USING (gin|hnsw|ivfflat)|embedding|\bcode|\bbits|_tsv|agent_id_language", re.IGNORECASE
+)
 """An index that only searches need."""
 
 
