@@ -42,7 +42,7 @@ class IdeationImport:
         """
         sessions = await self._source.sessions()
         self.report.total = len(sessions)
-        for name in sessions:
+        for name in sorted(sessions):
             reading, step = await self._import(name)
             self.report.notes.update(reading.notes)
             archive = reading.archive
