@@ -115,6 +115,7 @@ class EpisodeTable(WriteOnceEmbeddingMixin, TenantTable, table=True):
         sa_type=TSVECTOR,
         nullable=False,
         sa_column_args=(Computed(_content_tsv(), persisted=True),),
+        sa_column_kwargs={"info": {"storage": "MAIN"}},
     )
 
 
