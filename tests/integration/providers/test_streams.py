@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from focal_data.errors import ContentFilterError, ProviderConnectionError, ProviderError, UsageError
 from focal_data.providers.llm.base import LLMProvider
 from focal_data.providers.llm.exchange import FinishReason, Usage
+from focal_data.providers.llm.openai import OpenAIProvider
+from focal_data.settings import Settings
 from focal_data.telemetry import TransactionMark
 from focal_data.testing.provider_server import (
     Fail,
@@ -20,6 +23,7 @@ from focal_data.testing.provider_server import (
     Reset,
     Say,
 )
+from focal_data.testing.provider_server.server import KEY
 from tests.integration.providers.conftest import QUICK, Make
 
 
@@ -146,3 +150,27 @@ async def test_it_is_refused_inside_of_a_transaction(llm: LLMProvider, server: P
         with pytest.raises(UsageError, match="inside of a transaction"):
             await anext(stream)
         mark.end()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"choices": [{"index": 0, "delta": {"content": 5}}]},
+        {"choices": [{"index": 0, "delta": None}]},
+        {"choices": [{"index": 0}]},
+        {"choices": 5},
+        {
+            "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": "many"},
+        },
+    ],
+)
+async def test_a_piece_that_is_none_is_told(server: ProviderServer, sent: dict[str, object]) -> None:
+    """What the SDK passes on unread does not come through, and neither does an error of Python's."""
+    chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", **sent}
+    server.then(Say("one two", pieces=1, then=Garble(orjson.dumps(chunk))))
+    settings = Settings.of(openai_api_key=KEY)
+    async with OpenAIProvider(settings=settings, base_url=server.openai_url) as provider:
+        with pytest.raises(ProviderError, match="req_000001"):
+            async with provider.stream("Hi") as stream:
+                assert {"one"} >= {piece async for piece in stream}
