@@ -65,7 +65,10 @@ class Corpus:
 
 
 def synthetic(folder: Path, scale: Scale) -> Corpus:
-    """Clusters in a space of ``scale.dimensions``: a tenant's rows lie around some of them, as much noise as centre."""
+    """Clusters in a space of ``scale.dimensions``: a tenant's rows lie around some of them, as much noise as centre.
+
+    The texts are real ones, which have nothing to do with the vectors.
+    """
     ranks = 1 / np.arange(1, scale.tenants + 1)
     plans = [Plan(round(scale.rows * share), 3) for share in ranks / ranks.sum()]
     scopes, owners, asked = _laid_out("synthetic", plans, scale)
@@ -75,7 +78,8 @@ def synthetic(folder: Path, scale: Scale) -> Corpus:
         _keep(kept, vectors=vectors, queries=queries)
     with np.load(kept) as arrays:
         vectors, queries = arrays["vectors"], arrays["queries"]
-    texts = [f"Synthetic episode number {number}." for number in range(len(owners))]
+    found = passages(folder, scale.passages)
+    texts = [found[number % len(found)].text for number in np.random.default_rng(10).permutation(len(owners))]
     name, classes = f"synthetic clusters, {scale.dimensions}-d", scale.classes or CLASSES
     return Corpus(name, "synthetic", scopes, vectors, owners, texts, queries, asked, classes)
 

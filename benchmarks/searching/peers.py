@@ -63,7 +63,8 @@ def _write(folder: Path, corpus: Corpus, ids: Sequence[UUID]) -> None:
         asked=corpus.asked,
     )
     scopes = [[str(scope.tenant_id), str(scope.agent_id)] for scope in corpus.scopes]
-    told = {"ids": [str(id_) for id_ in ids], "texts": list(corpus.texts), "scopes": scopes}
+    texts = [f"{text} ({row})" for row, text in enumerate(corpus.texts)]  # by which they know a row's vector
+    told = {"ids": [str(id_) for id_ in ids], "texts": texts, "scopes": scopes}
     (folder / "corpus.json").write_bytes(orjson.dumps(told))
 
 
