@@ -35,6 +35,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir(), "focal-data-benchmarks"))
     peers = "LangGraph and LangChain too: by uv, or by an interpreter that has them"
     made.add_argument("--peers", nargs="?", const="uv", metavar="PYTHON", help=peers)
+    made.add_argument(
+        "--no-graph", action="store_true", help="without HNSW, whose index takes minutes to build"
+    )
     made.add_argument("--report", type=Path, help="write the tables to this file, too")
     return made
 
@@ -42,7 +45,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """The number of limits that were missed."""
     asked = parser().parse_args(arguments)
-    run = Run(QUICK if asked.quick else FULL, asked.folder, peers_python=asked.peers)
+    run = Run(
+        QUICK if asked.quick else FULL, asked.folder, peers_python=asked.peers, graph=not asked.no_graph
+    )
     sections = asyncio.run(run.sections(asked.only))
     limits = [limit for _, _, reached in sections for limit in reached]
     sections.append(("Limits", report.of_limits(limits), []))
@@ -56,10 +61,11 @@ def main(arguments: Sequence[str]) -> int:
 class Run:
     """One run, at one scale."""
 
-    def __init__(self, scale: Scale, folder: Path, *, peers_python: str | None) -> None:
+    def __init__(self, scale: Scale, folder: Path, *, peers_python: str | None, graph: bool) -> None:
         self._scale = scale
         self._folder = folder
         self._peers = peers_python
+        self._graph = graph
 
     async def sections(self, parts: Sequence[str]) -> list[Section]:
         """Every part's tables, printed as they come."""
@@ -94,7 +100,12 @@ class Run:
             stored = await load(base, corpus)
             name = f"{corpus.name}, {len(stored.ids):,} rows"
             yield f"Sizes: {name}", *report.of_sizes(corpus.name, await sizes.sizes(stored))
-            lines = [line async for line in vectors.measured(stored, self._scale, peers_python=self._peers)]
+            lines = []
+            async for line in vectors.measured(
+                stored, self._scale, peers_python=self._peers, graph=self._graph
+            ):
+                lines.append(line)
+                print(f"  {line.size_class}, {line.way}: {line.times.p50:.2f} ms", flush=True)
             yield f"Vector search: {name}", *report.of_vectors(corpus.name, lines)
 
     async def _writing(self, engines: Engines) -> AsyncIterator[Section]:

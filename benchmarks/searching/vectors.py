@@ -38,31 +38,48 @@ class Line:
     times: Times
 
 
-async def measured(stored: Stored, scale: Scale, *, peers_python: str | None) -> AsyncIterator[Line]:
+async def measured(
+    stored: Stored, scale: Scale, *, peers_python: str | None, graph: bool
+) -> AsyncIterator[Line]:
     """A line for each way and class: first all that need no graph, then HNSW, its times scaled by the exact scan's."""
-    truth, hand, coded = Exact(stored.corpus, stored.ids), ByHand(stored), Codes(stored)
-    classes = stored.corpus.by_class()
     before: dict[str, Times] = {}
+    truth = Exact(stored.corpus, stored.ids)
+    async for line in _without_graph(stored, scale, truth, peers_python):
+        if line.way == EXACT:
+            before[line.size_class] = line.times
+        yield line
+    if graph:
+        async with graph_index(stored.base) as seconds:
+            print(f"  (HNSW built by hand in {seconds:.0f} s, measured, and dropped)")
+            async for line in _with_graph(stored, scale, truth, before):
+                yield line
+
+
+async def _without_graph(
+    stored: Stored, scale: Scale, truth: Exact, peers_python: str | None
+) -> AsyncIterator[Line]:
+    hand, coded = ByHand(stored), Codes(stored)
     async with AsyncExitStack() as stack:
         ways: dict[str, Way] = {OURS: clocked(partial(_ours, stored)), EXACT: clocked(hand.exact)}
         if peers_python:
             ways |= await peers(stack, stored, peers_python)
         has_codes = await coded.exist()
-        for name, queries in classes.items():
+        for name, queries in stored.corpus.by_class().items():
             more = await _tuned(CODES, coded.search, truth, queries, CANDIDATES) if has_codes else {}
             for way, times in (await side_by_side(ways | more, queries, rounds=scale.rounds)).items():
                 yield _line(stored, truth, way, name, queries, times)
-                if way == EXACT:
-                    before[name] = times
-    async with graph_index(stored.base) as seconds:
-        print(f"  (HNSW built by hand in {seconds:.0f} s, measured, and dropped)")
-        for name, queries in classes.items():
-            tuned = await _tuned(f"{GRAPH}, ef", hand.graph, truth, queries, scale.ef_search)
-            ways = {EXACT: clocked(hand.exact), **tuned}
-            found = await side_by_side(ways, queries, rounds=scale.rounds)
-            drift = before[name].p50 / found.pop(EXACT).p50
-            for way, times in found.items():
-                yield _line(stored, truth, way, name, queries, times.scaled(drift))
+
+
+async def _with_graph(
+    stored: Stored, scale: Scale, truth: Exact, before: Mapping[str, Times]
+) -> AsyncIterator[Line]:
+    hand = ByHand(stored)
+    for name, queries in stored.corpus.by_class().items():
+        tuned = await _tuned(f"{GRAPH}, ef", hand.graph, truth, queries, scale.ef_search)
+        found = await side_by_side({EXACT: clocked(hand.exact), **tuned}, queries, rounds=scale.rounds)
+        drift = before[name].p50 / found.pop(EXACT).p50
+        for way, times in found.items():
+            yield _line(stored, truth, way, name, queries, times.scaled(drift))
 
 
 async def _ours(stored: Stored, query: int) -> list[UUID]:
