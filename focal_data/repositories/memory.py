@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Float, Select, Text, bindparam, delete, select
+from sqlalchemy import Float, Text, bindparam, delete
 
 from focal_data.database.scope import HasScope, Row, Scope, Transaction
 from focal_data.database.statement import Statement
@@ -77,8 +77,8 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         asked = _of_agent(agent_id, filters)
         values = {
             "text": harmless(words, "text"),
-            **vector.bound(query),
             "limit": checked_limit(limit),
+            **vector.bound(query, depth(limit)),
             "depth": depth(limit),
         }
         rows = await self.raw(self._fused(frozenset(asked)), asked | values, custom_plan=True)
@@ -140,7 +140,8 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
     @classmethod
     @cache
     def _fused(cls, asked: frozenset[str]) -> Statement:
-        by_vector = fusion.ranked(cls._by_vector(asked, "depth"), "by_vector")
+        nearest = vector.hits(cls, "depth", *chosen(cls.conditions(), asked))
+        by_vector = fusion.ranked(nearest, "by_vector")
         by_text = fusion.ranked(text.hits(asked, "depth"), "by_text")
         hits = fusion.best(by_vector, by_text)
         return Statement(
@@ -148,14 +149,6 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
             .add_columns(hits.c.score, hits.c.vector_rank, hits.c.text_rank)
             .order_by(hits.c.score.desc(), cls.c.id)
         )
-
-    @classmethod
-    def _by_vector(cls, asked: frozenset[str], limit: str) -> Select[tuple[UUID, float]]:
-        """The ids of the nearest ``limit``, the lowest ``order`` first."""
-        order = vector.distance(cls.c).label("order")
-        conditions = (cls.c.embedding_model == bindparam("model"), *chosen(cls.conditions(), asked))
-        hits = select(cls.c.id, order).where(*cls.scoped(), *conditions)
-        return hits.order_by(order, cls.c.id).limit(bindparam(limit))
 
     @classmethod
     @cache
