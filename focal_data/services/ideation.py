@@ -95,7 +95,8 @@ class IdeationService:
         limits: ConversationLimits | None = None,
         max_tokens: int = 4096,
     ) -> None:
-        self._stores = stores
+        self.stores = stores
+        """What keeps all that it does."""
         self._provider = provider
         self._limits = limits or ConversationLimits()
         self._max_tokens = max_tokens
@@ -151,7 +152,7 @@ class IdeationService:
 
     async def resume(self, session_id: str) -> Conversation:
         """The whole conversation and all that came of it, after a restart, too."""
-        stores = self._stores
+        stores = self.stores
         return Conversation(
             session=await self._session(session_id),
             messages=await self._all_messages(session_id),
@@ -164,7 +165,7 @@ class IdeationService:
     async def get_session_maturity(self, session_id: str) -> MaturityState:
         """How well the project is understood; that of a new one when nothing was saved."""
         await self._session(session_id)
-        return await maturity_of(self._stores, session_id)
+        return await maturity_of(self.stores, session_id)
 
     async def save_draft(self, draft: PRDDraft) -> PRDDraft:
         """Store a draft of the requirements document, new or edited."""
@@ -214,9 +215,9 @@ class IdeationService:
 
     async def _answered(self, question: ChatMessage) -> ChatTurn:
         """The turn of ``question``: as it was stored, or asked for now."""
-        if (turn := await turn_of(self._stores, question)) is not None:
+        if (turn := await turn_of(self.stores, question)) is not None:
             return turn
-        session_id, stores = question.session_id, self._stores
+        session_id, stores = question.session_id, self.stores
         requirements = await stores.requirements.get_by_session(session_id)
         maturity = await maturity_of(stores, session_id)
         reply, response = await self._provider.generate_structured(
@@ -235,12 +236,12 @@ class IdeationService:
         raise DuplicateError("pk_ideation_messages", ("id",))
 
     async def _session(self, session_id: str) -> IdeationSession:
-        return await required(self._stores, session_id)
+        return await required(self.stores, session_id)
 
     async def _all_messages(self, session_id: str) -> list[ChatMessage]:
         messages: list[ChatMessage] = []
         while True:
-            page = await self._stores.messages.get_by_session(session_id, MAX_LIMIT, len(messages))
+            page = await self.stores.messages.get_by_session(session_id, MAX_LIMIT, len(messages))
             messages += page
             if len(page) < MAX_LIMIT:
                 return messages
@@ -249,7 +250,7 @@ class IdeationService:
         """The last messages that may be shown, ``question`` being the last."""
         end = position_of(question) + 1
         start = max(0, end - self._limits.messages)
-        return await self._stores.messages.get_by_session(question.session_id, end - start, start)
+        return await self.stores.messages.get_by_session(question.session_id, end - start, start)
 
     def _material(self, seen: Conversation) -> list[Message]:
         """What a document is written from; the last word is the user's, since a model would go on with its own."""
@@ -260,7 +261,7 @@ class IdeationService:
         """``work`` in a transaction, begun again when another one came before it."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                async with self._stores.transaction() as stores:
+                async with self.stores.transaction() as stores:
                     return await work(stores)
             except (RetryableError, StaleRevisionError):
                 if attempt == ATTEMPTS:
