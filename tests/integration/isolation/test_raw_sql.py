@@ -188,12 +188,12 @@ async def test_every_table_of_the_database_is_isolated(
 
 
 async def test_nothing_else_is_granted(owner: asyncpg.Connection, focal_settings: Settings) -> None:
-    """The role owns nothing, is a member of nothing, and may use no sequence and no function of the owner's."""
+    """The role owns nothing, is a member of nothing, and may use one function of the owner's, see ``test_matching``."""
     role = focal_settings.app_role
     attributes = "rolsuper OR rolbypassrls OR rolcanlogin OR rolcreaterole OR rolcreatedb OR rolreplication"
     assert not await owner.fetchval(f"SELECT {attributes} FROM pg_roles WHERE rolname = $1", role)
     assert [] == await owner.fetch("SELECT 1 FROM pg_class WHERE pg_get_userbyid(relowner) = $1", role)
     assert [] == await owner.fetch("SELECT 1 FROM pg_auth_members WHERE pg_get_userbyid(member) = $1", role)
-    definers = """SELECT p.oid::regprocedure::text FROM pg_proc p
+    definers = """SELECT proname::text FROM pg_proc p
         WHERE prosecdef AND pronamespace = 'public'::regnamespace AND has_function_privilege($1, p.oid, 'EXECUTE')"""
-    assert [] == await owner.fetch(definers, role)
+    assert ["focal_match_episodes"] == [row["proname"] for row in await owner.fetch(definers, role)]

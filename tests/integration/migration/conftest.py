@@ -105,7 +105,8 @@ CATALOGUE = {
         FROM pg_type t JOIN pg_namespace n ON n.oid = typnamespace
         WHERE {_OURS.format("coalesce(nullif(typelem, 0), t.oid)")} ORDER BY 1""",
     "functions": f"""SELECT concat_ws(' ', pg_get_functiondef(p.oid), obj_description(p.oid),
-          ARRAY(SELECT (grantee, privilege_type)::text FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) ORDER BY 1))
+          ARRAY(SELECT coalesce(rolname, 'PUBLIC') FROM aclexplode(coalesce(proacl, acldefault('f', proowner)))
+                  LEFT JOIN pg_roles r ON r.oid = grantee ORDER BY 1))
         FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace WHERE {_OURS.format("p.oid")} ORDER BY 1""",
     "schemas": "SELECT concat_ws(' ', nspname, nspacl) FROM pg_namespace WHERE nspname = 'public'",
 }

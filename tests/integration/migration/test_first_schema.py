@@ -201,7 +201,7 @@ async def test_no_server_is_a_connection_error() -> None:
 
 
 def test_revisions_name_no_role() -> None:
-    """The role's name is a setting, so no revision has it, and none imports the package."""
+    """The role's name is a setting, so no revision has it, and none imports the package; a function's name begins alike."""
     texts = [file.read_text(encoding="utf-8") for file in (REPOSITORY / "alembic/versions").glob("*.py")]
     assert texts
-    assert [] == [text for text in texts if "focal_" in text]
+    assert [] == [text for text in texts if "focal_" in text.replace("focal_match_episodes", "")]
