@@ -277,11 +277,11 @@ class _PostgresVariables(BaseSettings):
         url = URL.create("postgresql") if known is None else make_url(known.get_secret_value())
         password = None if self.password is None else self.password.get_secret_value()
         address = _text(url.query.get("host")) or url.host
-        if self.host is not None and _agreed("HOST", self.host, address) != address:
-            url = url.update_query_dict({"host": self.host}) if "/" in self.host else url.set(host=self.host)
-        port = url.port if known is None else url.port or DEFAULT_PORT
+        if _agreed("HOST", self.host, address) is not None and address is None:
+            url = _at(url, str(self.host), self.port)
+        if known is not None:
+            _agreed("PORT", self.port, _port(url))
         url = url.set(
-            port=_agreed("PORT", self.port, port) or url.port,
             database=_agreed("DB", self.db, url.database),
             username=_agreed("USER", self.user, url.username),
             password=_agreed("PASSWORD", password, url.password),
@@ -328,6 +328,18 @@ def _unset_if_empty(value: object) -> object:
 
 def _text(value: str | tuple[str, ...] | None) -> str | None:
     return value if value is None or isinstance(value, str) else ",".join(value)
+
+
+def _at(url: URL, host: str, port: int | None) -> URL:
+    """``url`` with this place; a socket's is no part of the address, as drivers take it."""
+    if "/" not in host:
+        return url.set(host=host, port=port)
+    return url.update_query_dict({"host": host} | ({"port": str(port)} if port else {}))
+
+
+def _port(url: URL) -> int:
+    said = _text(url.query.get("port"))
+    return url.port or (int(said) if said and said.isdecimal() else DEFAULT_PORT)
 
 
 def _agreed(name: str, given: V | None, known: V | None, other: str = "DATABASE_URL") -> V | None:

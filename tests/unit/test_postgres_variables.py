@@ -57,11 +57,21 @@ def test_the_variables_make_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.owner_url() == url
 
 
+def test_a_url_that_leads_to_a_socket_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no host that a port could stand behind."""
+    url = "postgresql+asyncpg://ada@/focal?host=%2Frun%2Fpostgresql"
+    for variables in ({}, {"PORT": "5432", "DB": "focal"}):
+        found = loaded(monkeypatch, url, **variables).service_url()
+        assert url == found.render_as_string(hide_password=False)
+
+
 def test_a_socket_is_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its folder."""
-    settings = loaded(monkeypatch, **HERE | {"HOST": "/run/postgres ql"})
+    """By its folder, and its port by that; in a URL, too."""
+    settings = loaded(monkeypatch, **HERE | {"HOST": "/run/postgres ql", "PORT": "6543"})
     url = make_url(dsn(settings.service_url()))
-    assert (None, {"host": "/run/postgres ql"}) == (url.host, dict(url.query))
+    assert (None, None, {"host": "/run/postgres ql", "port": "6543"}) == (url.host, url.port, dict(url.query))
+    assert url == loaded(monkeypatch, dsn(settings.service_url())).service_url().set(drivername="postgresql")
+    assert "POSTGRES_PORT" == refused(monkeypatch, "postgresql://ada@/focal?host=/run/postgres ql").variable
 
 
 @pytest.mark.parametrize("mode", SSLMode)
