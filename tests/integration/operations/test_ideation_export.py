@@ -129,7 +129,7 @@ async def test_what_is_there_and_differs_is_refused(
     theirs = await everything(focal_redis)
     report = await exported(legacy, tenant)
     assert ({Outcome.CONFLICT: 1}, True) == (report.sessions, report.failed)
-    assert "is there, and not the same: messages, requirements, stories" == report.problems.named[0].reason
+    assert "is there, and not the same: messages, requirements" == report.problems.named[0].reason
     assert {Outcome.SKIPPED: 1} == (await exported(legacy, tenant, skip_existing=True)).sessions
     assert {Outcome.REPLACED: 1} == (await exported(legacy, tenant, overwrite=True, dry_run=True)).sessions
     assert theirs == await everything(focal_redis)
