@@ -91,6 +91,11 @@ class Statement:
                 return InvalidDataError(name, _REASONS.get(encode, "is not what the column takes"))
         raise AssertionError("every value was taken the second time")
 
+    @property
+    def names(self) -> list[str]:
+        """Its parameters, in the order of ``arguments``."""
+        return [name for name, _ in self._parameters]
+
     def parameter(self, position: int) -> str:
         """The name of parameter ``$position``."""
         return self._parameters[position - 1][0]

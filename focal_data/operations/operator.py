@@ -15,12 +15,15 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.errors import AccessError
 from focal_data.ids import NO_TENANT, TenantId
 from focal_data.migration import runner
-from focal_data.operations import chaining, deletion, erasure, loading, verification
+from focal_data.operations import chaining, counting, deletion, erasure, loading, reembedding, verification
+from focal_data.operations.counting import Census
 from focal_data.operations.erasure import CustomerExport
 from focal_data.operations.ground import ErasureReceipt, Ground, stored_tables
 from focal_data.operations.judging import AuditReport
 from focal_data.operations.loading import Episodes
+from focal_data.operations.reembedding import EmbeddingJob, Progress, ReembeddingReceipt
 from focal_data.operations.verification import ExportedHead
+from focal_data.providers.embedding.base import EmbeddingProvider
 from focal_data.redis.client import RedisClient
 from focal_data.redis.cluster_client import client_of
 from focal_data.redis.session import RedisSessionMaintenance
@@ -96,6 +99,28 @@ class Operator:
         """Where each chain ends, by tenant and chain: to be kept where who can write to the database can't."""
         return verification.export_audit_heads(self.database, tenant_id)
 
+    async def reembed(
+        self,
+        model: EmbeddingProvider,
+        job: EmbeddingJob = EmbeddingJob(),  # noqa: B008  (it is frozen)
+        *,
+        progress: Progress | None = None,
+        dry_run: bool = False,
+    ) -> list[ReembeddingReceipt]:
+        """``TenantOperations.reembed`` for each tenant with anything to embed, one after the other, in the order of their ids.
+
+        An error ends it: the tenants before are done, and running it again goes on with this one.
+        """
+        tenants = await counting.tenants_with(self.database, job.which, model.model_id)
+        return [
+            await self.tenant(tenant_id).reembed(model, job, progress=progress, dry_run=dry_run)
+            for tenant_id in tenants
+        ]
+
+    async def count_embeddings(self) -> list[Census]:
+        """What embeddings there are, and what has none, by tenant, kind and model."""
+        return await counting.count_embeddings(self.database)
+
     async def check(self) -> None:
         """Ask PostgreSQL who this is, and where the schema stands. Raises as ``open`` does."""
         async with Transaction(self.database, NO_TENANT) as tx:
@@ -161,6 +186,28 @@ class TenantOperations:
         A deadlock or a lost connection is not tried again, since nothing can be read twice.
         """
         return await loading.load_episodes(self._operator.database, self.scope, episodes)
+
+    async def reembed(
+        self,
+        model: EmbeddingProvider,
+        job: EmbeddingJob = EmbeddingJob(),  # noqa: B008  (it is frozen)
+        *,
+        progress: Progress | None = None,
+        dry_run: bool = False,
+    ) -> ReembeddingReceipt:
+        """Make the embeddings of episodes, rules, scenarios and entities, with their history, anew by ``model``.
+
+        They are staged beside the old ones, in batches; when all are there, one transaction puts them in place. Until it ends,
+        searches by the old model find all there is, and from then on those by ``model``: switch the services then. Stopped
+        or killed, it is run again, and goes on. ``dry_run`` counts, estimates the tokens and changes nothing.
+
+        Revisions of rules, scenarios and entities go up by one, so nobody who read them before brings an old embedding back;
+        ``updated_at`` and ``recorded_at`` stay, and no version is added to the history. Raises ``ConflictError`` while another
+        operator does the same, for texts that the model refuses (unless ``job.skip_refused``), and where missing ones would be
+        filled by another model than the others have; and the ``ProviderError`` of the model: what is embedded by then is kept.
+        """
+        database = self._operator.database
+        return await reembedding.reembed(database, self.scope, model, job, progress=progress, dry_run=dry_run)
 
     async def _ground(self) -> Ground:
         operator = self._operator

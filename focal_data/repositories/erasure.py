@@ -41,6 +41,7 @@ from focal_data.database.statement import Statement
 from focal_data.repositories.base import any_of
 from focal_data.repositories.customers import root_of
 from focal_data.tables.audit import AuditEventTable, TurnRecordTable
+from focal_data.tables.columns import SignCode
 from focal_data.tables.memory import EntityHistoryTable, EntityTable, EpisodeTable, RelationshipHistoryTable
 from focal_data.tables.profile import ChannelIdentityTable, CustomerProfileTable
 
@@ -292,5 +293,7 @@ def _counted_elsewhere(table: Table) -> list[ColumnElement[bool]]:
 
 
 def _is_legible(column: Column[Any]) -> bool:
-    unreadable = isinstance(column.type, HALFVEC | VECTOR | LargeBinary) or column.computed is not None
+    unreadable = (
+        isinstance(column.type, HALFVEC | VECTOR | SignCode | LargeBinary) or column.computed is not None
+    )
     return not unreadable and column.name != "tenant_id"

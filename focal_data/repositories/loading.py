@@ -17,6 +17,9 @@ from focal_data.repositories.memory import EpisodeRepository
 BATCH: Final = 2000
 """Episodes of one COPY, and all that are held in memory: of 1536 dimensions, some 20 MB."""
 
+_AT_ONCE: Final = 64
+"""Rows that are made together: the sign codes of many take a third of the time each."""
+
 _ID: Final = 16
 _DAY: Final = 86_400.0
 
@@ -58,16 +61,20 @@ class EpisodeLoader(EpisodeRepository):
         return None if repeated is None else first + repeated
 
     def _records(self, episodes: Sequence[Episode], first: int, ids: bytearray) -> Iterator[Sequence[Any]]:
-        """The rows, each made while those before it are on their way; their ids are added to ``ids``."""
+        """The rows, made while those before them are on their way; their ids are added to ``ids``."""
         arguments = self._insert().arguments
-        for number, episode in enumerate(episodes, first):
-            try:
-                new = self._new(episode)
-            except InvalidDataError as error:
-                error.at_row(number)
-                raise
-            ids += new.id.bytes
-            yield arguments(self._values(new))
+        for start in range(0, len(episodes), _AT_ONCE):
+            some = enumerate(episodes[start : start + _AT_ONCE], first + start)
+            new = [self._numbered(number, episode) for number, episode in some]
+            ids += b"".join(episode.id.bytes for episode in new)
+            yield from map(arguments, self.mapper.to_rows(new))
+
+    def _numbered(self, number: int, episode: Episode) -> Episode:
+        try:
+            return self._new(episode)
+        except InvalidDataError as error:
+            error.at_row(number)
+            raise
 
 
 async def vacuum(database: Database, table: str) -> None:

@@ -45,12 +45,14 @@ COMMON: Final[dict[str, Any]] = {
     "profile_id": PROFILE,
     "from_entity_id": ENTITY,
     "to_entity_id": ENTITY,
+    "entity_id": ENTITY,
     "from_version": 1,
     "to_version": 2,
     "recorded_at": NOW,
     "valid_from": NOW,
     "superseded_at": LATER,
 }
+STAGED_OF: Final = {"episode_id", "rule_id", "scenario_id", "version_id"}
 FACTORIES: Final[dict[str, type[TableFactory[Any]]]] = {
     made_by._meta.model.__tablename__: made_by
     for made_by in vars(factories).values()
@@ -62,7 +64,10 @@ def row_of(table: Table, /, **changes: Any) -> dict[str, Any]:
     """A good row, with ``changes``, which its factory would refuse if they are bad."""
     studio = {"session_id": STUDIO} if table.name.startswith("ideation_") else {}
     given = {name: value for name, value in (COMMON | studio).items() if name in table.columns}
-    return values_of(FACTORIES[table.name].build(**given)) | changes
+    row = values_of(FACTORIES[table.name].build(**given))
+    if table.name == "staged_embeddings" and STAGED_OF & changes.keys():
+        row["entity_id"] = None  # of one thing, and of no other
+    return row | changes
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +160,7 @@ BAD: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ),
     *(
         (name, "whole_embedding", part)
-        for name in ("rules", "scenarios", "episodes", "entities")
+        for name in ("rules", "scenarios", "episodes", "entities", "staged_embeddings")
         for part in ({"embedding_model": "m"}, {"embedding_dimensions": 3}, {"embedding_code": bytes(192)})
     ),
     *(
@@ -165,6 +170,8 @@ BAD: Final[list[tuple[str, str, dict[str, Any]]]] = [
     ),
     *((name, "current_version_range", {"current_version": 0}) for name in ("agents",)),
     *((name, "version_range", {"version": 0}) for name in ("scenarios", "scenario_archives")),
+    ("staged_embeddings", "one_thing", {"entity_id": None}),
+    ("staged_embeddings", "one_thing", {"entity_id": ENTITY, "rule_id": new_id()}),
     ("migration_plans", "from_version_range", {"from_version": 0}),
     ("migration_plans", "to_version_range", {"to_version": 0}),
     *(
@@ -367,6 +374,10 @@ CASCADES: Final = {
     ("channel_identities", "customer_profiles"),
     ("profile_fields", "customer_profiles"),
     ("profile_assets", "customer_profiles"),
+    *(
+        ("staged_embeddings", whole)
+        for whole in ("episodes", "rules", "scenarios", "entities", "entity_history")
+    ),
     *((name, "ideation_sessions") for name in metadata.tables if name.startswith("ideation_")),
 } - {("ideation_sessions", "ideation_sessions")}
 REFERENCES: Final = sorted(

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import factory
 
-from focal_data.tables import audit, config, ideation, memory, profile
+from focal_data.tables import audit, config, ideation, memory, profile, reembedding
 from focal_data.testing.factories import audit as of_audit
 from focal_data.testing.factories import chance
 from focal_data.testing.factories import config as of_config
@@ -241,3 +241,16 @@ class UserStoryTableFactory(TableFactory[ideation.UserStoryTable]):
     _entity = of_ideation.UserStoryFactory
     position = factory.LazyFunction(chance.position)
     created_at = TIME
+
+
+class StagedEmbeddingTableFactory(TableFactory[reembedding.StagedEmbeddingTable]):
+    """An entity's text that a model refused."""
+
+    class Meta:
+        model = reembedding.StagedEmbeddingTable
+
+    id = NEW_ID
+    entity_id = NEW_ID
+    revision = 1
+    digest = factory.LazyFunction(lambda: bytes.fromhex(chance.digest()))
+    target_model = "a-model"

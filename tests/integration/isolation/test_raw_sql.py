@@ -19,7 +19,9 @@ from focal_data.testing.databases import driver_url
 from tests.integration.isolation.conftest import rows_of
 from tests.integration.isolation.world import World
 
-TABLES = tenant_tables(metadata)
+OWNERS = [table.name for table in metadata.sorted_tables if not promised(table).grants]
+"""Which the application role may do nothing to."""
+TABLES = [name for name in tenant_tables(metadata) if name not in OWNERS]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +50,15 @@ async def _copied(owner: asyncpg.Connection, table: str, tenant_id: UUID) -> tup
     return f"INSERT INTO {table} ({names}) VALUES ({values})", [
         *(given | {"tenant_id": str(tenant_id)}).values()
     ]
+
+
+@pytest.mark.parametrize("table", OWNERS)
+async def test_what_is_the_operators_is_not_even_read(table: str, service: asyncpg.Connection) -> None:
+    """Not by who names a tenant either."""
+    async with service.transaction():
+        await _set(service, uuid4())
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await service.execute(f"SELECT FROM {table}")
 
 
 @pytest.mark.parametrize("table", TABLES)

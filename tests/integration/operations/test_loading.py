@@ -10,7 +10,6 @@ import asyncpg
 import pytest
 
 from focal_data.data_layer import DataLayer, Tenant
-from focal_data.database.engine import dsn
 from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EpisodeFilter
@@ -19,7 +18,7 @@ from focal_data.errors import DuplicateError, FocalDataError, InvalidDataError, 
 from focal_data.ids import new_id
 from focal_data.operations.operator import Operator
 from focal_data.providers.embedding.fake import FakeEmbeddingProvider
-from focal_data.settings import Settings
+from focal_data.settings import Settings, dsn
 from focal_data.testing.factories import EpisodeFactory
 
 
