@@ -60,7 +60,8 @@ class RedisIdeationFactory(IdeationFactory):
         self._open: Open = {}
 
     def tenant(self, tenant_id: UUID) -> IdeationTenant:
-        return RedisIdeationTenant(_Tenant(self._client, tenant_id, self._clock, self._open))
+        scope = RedisIdeationScope(self._client, tenant_id, clock=self._clock, transactions=self._open)
+        return RedisIdeationTenant(scope)
 
 
 class RedisIdeationStores(IdeationStores):
@@ -97,7 +98,7 @@ class RedisIdeationStores(IdeationStores):
 class RedisIdeationTenant(RedisIdeationStores, IdeationTenant):
     """The stores of one tenant on Redis."""
 
-    def __init__(self, tenant: _Tenant) -> None:
+    def __init__(self, tenant: RedisIdeationScope) -> None:
         super().__init__(tenant)
         self._tenant = tenant
 
@@ -105,12 +106,19 @@ class RedisIdeationTenant(RedisIdeationStores, IdeationTenant):
         return _Transaction(self._tenant)
 
 
-class _Tenant:
+class RedisIdeationScope:
     """One tenant, each of whose calls is committed by itself."""
 
-    def __init__(self, client: RedisClient, tenant_id: UUID, clock: Clock, transactions: Open) -> None:
+    def __init__(
+        self,
+        client: RedisClient,
+        tenant_id: UUID,
+        *,
+        clock: Clock = utc_now,
+        transactions: Open | None = None,
+    ) -> None:
         self.tenant_id = _checked_tenant(tenant_id)
-        self.transactions = transactions
+        self.transactions: Open = {} if transactions is None else transactions
         self.debug = client.settings.debug
         self._client = client
         self._clock = clock
@@ -167,7 +175,7 @@ class _Tenant:
 class _Transaction(AbstractAsyncContextManager[IdeationStores]):
     """One transaction over one session, which is the first that is named in it. What it writes is kept here until it ends."""
 
-    def __init__(self, tenant: _Tenant) -> None:
+    def __init__(self, tenant: RedisIdeationScope) -> None:
         self.tenant_id = tenant.tenant_id
         self._tenant = tenant
         self._task: asyncio.Task[Any] | None = None

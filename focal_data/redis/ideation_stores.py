@@ -44,7 +44,9 @@ E = TypeVar("E", bound=ValueObject)
 
 Call = Callable[[IdeationWork], Awaitable[T]]
 
-_MATURITY, _STORIES, _NEWEST_DRAFT = b"maturity", b"stories", b"draft"
+MATURITY, STORIES, NEWEST_DRAFT = b"maturity", b"stories", b"draft"
+"""The fields of what a session is in."""
+
 _CREATION: Final = struct.Struct(">q")
 
 
@@ -237,7 +239,7 @@ class RedisIdeationMaturityStore(_Store, IdeationMaturityStore):
         async def call(work: IdeationWork) -> MaturityState:
             await work.require()
             new = mine.model_copy(update={"updated_at": self._scope.now()})
-            work.fields(STATE).put(_MATURITY, encode(new))
+            work.fields(STATE).put(MATURITY, encode(new))
             return new
 
         return await self._run(mine.session_id, call)
@@ -245,7 +247,7 @@ class RedisIdeationMaturityStore(_Store, IdeationMaturityStore):
     async def get_by_session(self, session_id: str) -> MaturityState | None:
         async def call(work: IdeationWork) -> MaturityState | None:
             fields = work.fields(STATE)
-            (value,) = await fields.get(_MATURITY)
+            (value,) = await fields.get(MATURITY)
             return None if value is None else self._read(MaturityState, value, fields, session_id)
 
         return await self._run(session_id, call)
@@ -259,23 +261,23 @@ class RedisIdeationPRDStore(_Store, IdeationPRDStore):
 
         async def call(work: IdeationWork) -> PRDDraft:
             fields, state, name = work.fields(DRAFTS), work.fields(STATE), mine.id.encode()
-            await work.ask(*fields.getting(name), *state.getting(_NEWEST_DRAFT))
+            await work.ask(*fields.getting(name), *state.getting(NEWEST_DRAFT))
             await work.require()
             (value,) = await fields.get(name)
             stored = value and self._read(PRDDraft, value, fields, mine.session_id, id=mine.id)
             created = cast("datetime", stored.created_at) if stored else self._scope.now()
             new = mine.model_copy(update={"created_at": created})
             fields.put(name, encode(new))
-            (newest,) = await state.get(_NEWEST_DRAFT)
+            (newest,) = await state.get(NEWEST_DRAFT)
             if newest is None or _creation(newest) < (microseconds(created), name):
-                state.put(_NEWEST_DRAFT, _CREATION.pack(microseconds(created)) + name)
+                state.put(NEWEST_DRAFT, pointer_to(new))
             return new
 
         return await self._run(mine.session_id, call)
 
     async def get_draft(self, session_id: str) -> PRDDraft | None:
         async def call(work: IdeationWork) -> PRDDraft | None:
-            (newest,) = await work.fields(STATE).get(_NEWEST_DRAFT)
+            (newest,) = await work.fields(STATE).get(NEWEST_DRAFT)
             if newest is None:
                 return None
             name, fields = newest[_CREATION.size :], work.fields(DRAFTS)
@@ -294,7 +296,7 @@ class RedisIdeationPRDStore(_Store, IdeationPRDStore):
                 raise _taken("user_stories")
             now = self._scope.now()
             new = [story.model_copy(update={"created_at": now}) for story in mine]
-            work.fields(STATE).put(_STORIES, encode_all(UserStory, new) if new else None)
+            work.fields(STATE).put(STORIES, encode_all(UserStory, new) if new else None)
             return new
 
         return await self._run(session_id, call)
@@ -302,7 +304,7 @@ class RedisIdeationPRDStore(_Store, IdeationPRDStore):
     async def get_user_stories(self, session_id: str) -> list[UserStory]:
         async def call(work: IdeationWork) -> list[UserStory]:
             fields = work.fields(STATE)
-            (value,) = await fields.get(_STORIES)
+            (value,) = await fields.get(STORIES)
             if value is None:
                 return []
             return decode_all(
@@ -324,6 +326,12 @@ class RedisIdeationPRDStore(_Store, IdeationPRDStore):
 
 def _taken(table: str) -> DuplicateError:
     return DuplicateError(f"pk_ideation_{table}", ("id",))
+
+
+def pointer_to(draft: PRDDraft) -> bytes:
+    """What tells that this draft is the one that counts: when it was created, and its id."""
+    created = cast("datetime", draft.created_at)  # a stored one has its time
+    return _CREATION.pack(microseconds(created)) + draft.id.encode()
 
 
 def _creation(newest: bytes) -> tuple[int, bytes]:

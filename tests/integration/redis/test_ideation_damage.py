@@ -199,12 +199,13 @@ async def test_what_belongs_elsewhere(
 
 
 @pytest.mark.parametrize("place", range(6))
+@pytest.mark.usefixtures("parts")
 async def test_a_key_of_another_type(
     ideation: IdeationTenant,
     session: IdeationSession,
-    parts: Parts,
     names: tuple[bytes, ...],
     direct: redis.Redis,
+    client: RedisClient,
     place: int,
 ) -> None:
     """Is named by every call, reading or writing, and nothing is half written; the operator can remove it."""
@@ -222,7 +223,7 @@ async def test_a_key_of_another_type(
             await call
         assert names[place].decode() == caught.value.key
     assert before == {key: direct.dump(key) for key in direct.scan_iter()}
-    await SessionErasure(ideation._tenant._client, ideation.tenant_id).remove_all()
+    await SessionErasure(client, ideation.tenant_id).remove_all()
     assert [] == direct.keys()
 
 

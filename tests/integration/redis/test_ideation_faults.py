@@ -25,6 +25,7 @@ from focal_data.ids import TenantId
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.ideation import RedisIdeationFactory
+from focal_data.redis.ideation_work import _WRITE
 from focal_data.settings import Settings
 from focal_data.stores.ideation import IdeationStores, IdeationTenant
 from focal_data.testing.contracts.ideation.base import (
@@ -270,6 +271,20 @@ async def test_an_entry_that_is_ahead_of_its_session(
     assert [new.id.encode(), old.id.encode()] == direct.zrange(index, 0, -1)
 
 
+async def test_a_page_is_certain_of_its_order(
+    ideation: IdeationTenant, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
+) -> None:
+    """It reads on when what it found may come behind what it did not read."""
+    sessions = []
+    for _ in range(12):
+        sessions.append(await ideation.sessions.create(a_session()))
+        clock.advance(seconds=1)
+    index = keys.ideation_user(tenant_id.hex.encode(), "ada")
+    direct.zadd(index, {sessions[0].id: direct.zscore(index, sessions[-1].id) - 1})
+    assert sessions[:1:-1] == await ideation.sessions.list_by_user("ada", 10)
+    assert sessions[2:0:-1] == await ideation.sessions.list_by_user("ada", 2, 9)
+
+
 async def test_what_leads_to_another_users_session(
     ideation: IdeationTenant, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
 ) -> None:
@@ -289,7 +304,7 @@ async def test_an_entry_that_was_written_meanwhile_stays(
     """Whoever takes out what misled does not undo what another wrote since."""
     session = await ideation.sessions.create(a_session())
     index = keys.ideation_user(tenant_id.hex.encode(), "ada")
-    internal = RedisIdeationFactory(client, clock=clock).tenant(tenant_id)._tenant.index
+    internal = RedisIdeationFactory(client, clock=clock).tenant(tenant_id)._scope.index
     clock.advance(seconds=1)
     later = await ideation.sessions.update(session)
     await internal.leave(session)
@@ -304,7 +319,7 @@ async def test_a_call_that_never_comes_through_gives_up(
     """When others write each time in between, it says that it can be tried again; nothing was written."""
     monkeypatch.setattr("focal_data.redis.ideation._ATTEMPTS", 5)
     session = await ideation.sessions.create(a_session())
-    scope = RedisIdeationFactory(client).tenant(ideation.tenant_id)._tenant
+    scope = RedisIdeationFactory(client).tenant(ideation.tenant_id)._scope
     tries = []
 
     async def call(work: object) -> None:
@@ -330,3 +345,19 @@ async def test_a_hundred_at_once_come_past_each_other(ideation: IdeationTenant, 
     assert {str(n) for n in range(100)} == {message.content for message in found}
     with pytest.raises(NotFoundError):
         await ideation.messages.create(a_message("missing"))
+
+
+async def test_a_write_that_is_sent_again_finds_itself_below_those_of_others(
+    ideation: IdeationTenant, client: RedisClient, direct: redis.Redis
+) -> None:
+    """Up to three; it is done once."""
+    session = await ideation.sessions.create(a_session())
+    work = RedisIdeationFactory(client).tenant(ideation.tenant_id)._scope.work(session.id)
+    await work.ask()
+    sent = (_WRITE, b"w" * 8, work._last, [(b"2", b"HINCRBY", b"x", b"1")])
+    for others in range(4):
+        assert [b"w" * 8] == (await work._run(*sent))[:1], others
+        assert b"1" == direct.hget(work.fields(1).key, "x")
+        await ideation.messages.create(a_message(session.id))
+    with pytest.raises(RetryableError):
+        await work._run(*sent)
