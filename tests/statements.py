@@ -23,14 +23,23 @@ from focal_data.database.statement import Statement
 TENANT: Final = "tenant_id"
 _CHANGING: Final = {"now", "current_timestamp", "clock_timestamp", "statement_timestamp", "random"}
 
+Seen = dict[tuple[int, frozenset[int]], ClauseElement]
+"""By their ids, which are theirs as long as they are kept."""
+
 
 def offences(clause: Executable) -> Iterator[str]:
     """What in ``clause`` breaks a rule: a table not narrowed to the tenant, a setting by function, an upsert by a clock."""
-    yield from _offences(clause, frozenset())  # type: ignore[arg-type]
+    yield from _offences(clause, frozenset(), {})  # type: ignore[arg-type]
 
 
-def _offences(node: ClauseElement, around: frozenset[int]) -> Iterator[str]:
-    """Of ``node`` and all within, ``around`` being the tables of the statements that it may be correlated to."""
+def _offences(node: ClauseElement, around: frozenset[int], seen: Seen) -> Iterator[str]:
+    """Of ``node`` and all within, ``around`` being the tables of the statements that it may be correlated to.
+
+    What is ``seen`` there already is passed over: in a recursive statement the same parts are met again and again.
+    """
+    if (place := (id(node), around)) in seen:
+        return
+    seen[place] = node
     if isinstance(node, Select):
         froms = _references(node.get_final_froms())
         own = [source for source in froms if hash(source) not in around] or froms
@@ -47,7 +56,7 @@ def _offences(node: ClauseElement, around: frozenset[int]) -> Iterator[str]:
         around = frozenset()
     for child in node.get_children():
         if isinstance(child, ClauseElement):
-            yield from _offences(child, around)
+            yield from _offences(child, around, seen)
 
 
 def _references(froms: Any) -> list[FromClause]:
