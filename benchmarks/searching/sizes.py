@@ -68,7 +68,7 @@ async def sizes(stored: Stored) -> Sizes:
 
 
 def _of_vectors(definition: str) -> bool:
-    return bool(_SEARCHES.search(definition)) and "USING gin" not in definition
+    return bool(re.search(r"embedding|\bcode|\bbits", definition))
 
 
 async def _side_tables(base: Base) -> list[str]:
