@@ -19,10 +19,10 @@ _NEAREST: Final = f"""
     WITH near AS MATERIALIZED (
         SELECT id FROM episodes WHERE {MINE} ORDER BY embedding_code <~> $5 LIMIT $6),
     hits AS MATERIALIZED (
-        SELECT id, embedding <=> $3 AS distance FROM near JOIN episodes USING (id) WHERE tenant_id = $1
-         ORDER BY distance, id LIMIT 10)
+        SELECT id, (SELECT e.embedding <=> $3 FROM episodes e WHERE e.tenant_id = $1 AND e.id = near.id) AS distance
+          FROM near ORDER BY distance, id LIMIT 10)
     SELECT {COLUMNS}, distance FROM hits JOIN episodes USING (id) WHERE tenant_id = $1 ORDER BY distance, id"""  # noqa: S608
-"""The code of every row of the agent compared, and the vectors of the nearest."""
+"""The code of every row of the agent compared, and the vectors of the nearest, fetched one by one by their key."""
 
 
 class Codes:
