@@ -194,6 +194,11 @@ class RelationshipColumns(BitemporalMixin):
     group_id: str | None = Field(default=None, max_length=255)
 
 
+def _ends() -> tuple[Index, Index]:
+    """From either end, in the order in which the graph is walked: the entities at the other end, then the relationships."""
+    return index("from_entity_id", "to_entity_id", "id"), index("to_entity_id", "from_entity_id", "id")
+
+
 class RelationshipTable(RelationshipColumns, RevisionMixin, TenantTable, table=True):
     """Relationships as we know them now."""
 
@@ -202,7 +207,7 @@ class RelationshipTable(RelationshipColumns, RevisionMixin, TenantTable, table=T
         refers_to("entities", "from_entity_id"),
         refers_to("entities", "to_entity_id"),
         unique("from_entity_id", "to_entity_id", "relation_type", "valid_from"),
-        index("to_entity_id"),
+        *_ends(),
         index_present("group_id"),
         check("confidence BETWEEN 0 AND 1", "confidence_range"),
         *given("relation_type", "group_id"),
@@ -215,8 +220,7 @@ class RelationshipHistoryTable(RelationshipColumns, HistoryTable, table=True):
 
     __tablename__ = "relationship_history"
     __table_args__ = (
-        index("from_entity_id"),
-        index("to_entity_id"),
+        *_ends(),
         index_present("group_id"),
         _superseded_later(),
         NEVER_CHANGED,
