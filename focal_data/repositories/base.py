@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Update, bindparam, delete, select, true, update
@@ -23,6 +23,9 @@ from focal_data.repositories.ground import E, TableT, any_of
 from focal_data.repositories.listing import ListingRepository
 
 __all__ = ["E", "TableT", "TenantRepository", "any_of"]
+
+MAX_REVISION: Final = 2**31 - 1
+"""What the column can hold."""
 
 
 class TenantRepository(ListingRepository[TableT, E]):
@@ -91,7 +94,8 @@ class TenantRepository(ListingRepository[TableT, E]):
         """Update the stored one if it still has the entity's revision; see ``save``. ``UsageError`` for what has none."""
         refuse_unchangeable(self.mapper.domain, ())
         checked = self.mapper.checked(entity, self._scope.tenant_id)
-        changed = self._stamped(checked, revision=checked.revision + 1, updated_at=self._scope.now())
+        following = min(checked.revision + 1, MAX_REVISION)  # the last one there can be is stale, like others
+        changed = self._stamped(checked, revision=following, updated_at=self._scope.now())
         values = self._values(changed) | {"key_id": changed.id, "key_revision": checked.revision}  # type: ignore[attr-defined]
         kept = await self._row(self._update(), values)
         if kept is None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from focal_data.errors import InvalidDataError
+from focal_data.errors import InvalidDataError, StaleRevisionError
 from focal_data.ids import new_id
 from focal_data.stores.config import ConfigStore
 from focal_data.testing.contracts.config.base import ConfigContract
@@ -113,6 +113,14 @@ class RefusalContract(ConfigContract):
         with pytest.raises(InvalidDataError) as caught:
             await config.save_tool_activation(a_tool(agent.id).model_copy(update={"enabled_at": naive}))
         assert "enabled_at" == caught.value.field
+
+    @each(ALL)
+    async def test_the_last_revision_there_can_be_is_stale(self, config: ConfigStore, kind: Kind) -> None:
+        """It is a number as any other."""
+        stored = await kind.stored(config)
+        with pytest.raises(StaleRevisionError) as stale:
+            await kind.save(config, stored.model_copy(update={"revision": 2**31 - 1}))
+        assert stored.revision == stale.value.current_revision
 
     @pytest.mark.parametrize("flag", [None, 1, "yes", [True]], ids=repr)
     async def test_only_true_or_false_is_a_flag(self, config: ConfigStore, flag: Any) -> None:
