@@ -89,8 +89,9 @@ class MemoryStore(ABC):
 
         ``query`` is what people type into a search box: words, "phrases", ``or``, and ``-`` before what must be missing.
         Side by side, all of them must be there; ``or`` parts what stands on its two sides. Any string is valid: other
-        operators are blanks. Its first 32 words and 1,024 bytes count; a dash negates only right before a word or a quote;
-        and a query that could be met without any word (``-a``, ``a or -b``) finds nothing.
+        punctuation is a blank, in contents too, and what it joins is a phrase of words (``e-mail``, ``3.14``, ``<b>``,
+        ``https://example.com/a?b=1``). The first 1,024 bytes and of these the first 32 words count; and a query that could
+        be met without any word (``-a``, ``a or -b``) finds nothing.
 
         It is read in the language of each episode; ``filters.languages`` narrows them. In ``simple`` a word is found by
         itself, upper and lower case alike. In the other languages it is found by its stem, and stop words (in English
@@ -98,8 +99,7 @@ class MemoryStore(ABC):
         word with a digit in it is its own stem. The first 100,000 characters of a content are searched.
 
         What each backend does in its own way: the numbers in ``score`` (above 0; of one word, more occurrences count
-        more), the order of hits of several words, which words are stop words, the finer points of stems, and into which
-        words hyphens, addresses, numbers with points and markup fall.
+        more), the order of hits of several words, which words are stop words, and the finer points of stems.
 
         With ``highlight``, each hit has a ``snippet``: a part of the first 2,000 characters of its content, around the words
         found if they stand there, each between ``<b>`` and ``</b>``; it is not escaped for HTML.

@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from focal_data.errors import AccessError, UsageError
 from focal_data.migration import runner
 from focal_data.tables import metadata
+from focal_data.tables.functions import Function
 from tests.integration.migration.changes import ck, new_metadata, notes
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 from tests.integration.migration.project import Project, operations
@@ -123,6 +124,50 @@ REPLACED = {
     ),
     "enumeration of others": ("CREATE TYPE theirs AS ENUM ('a')", []),
 }
+
+
+FUNCTIONS = {
+    "dropped": ("DROP FUNCTION focal_match_episodes", ["create_function"]),
+    "for everybody": ("GRANT EXECUTE ON FUNCTION focal_match_episodes TO PUBLIC", ["replace_function"]),
+    "for nobody": ("REVOKE EXECUTE ON FUNCTION focal_match_episodes FROM {role}", ["replace_function"]),
+    "as its caller": ("ALTER FUNCTION focal_match_episodes SECURITY INVOKER", ["replace_function"]),
+    "volatile": ("ALTER FUNCTION focal_match_episodes VOLATILE", ["replace_function"]),
+    "any search path": ("ALTER FUNCTION focal_match_episodes RESET search_path", ["replace_function"]),
+    "generic plans": ("ALTER FUNCTION focal_match_episodes RESET plan_cache_mode", ["replace_function"]),
+    "another cost": ("ALTER FUNCTION focal_match_episodes COST 1", ["replace_function"]),
+    "keeper unknown": ("COMMENT ON FUNCTION focal_match_episodes IS NULL", ["replace_function"]),
+    "left over": (
+        (
+            "CREATE FUNCTION old() RETURNS int LANGUAGE sql AS 'SELECT 1';"
+            "COMMENT ON FUNCTION old IS 'focal_data_version'"
+        ),
+        ["drop_function"],
+    ),
+    "of others": ("CREATE FUNCTION theirs() RETURNS int LANGUAGE sql AS 'SELECT 1'", []),
+}
+
+
+@pytest.mark.parametrize("drift", FUNCTIONS)
+async def test_a_function_that_drifted_is_seen(estate: Estate, drift: str) -> None:
+    """Whatever is otherwise about it is put right by one operation; those of others are left alone."""
+    statement, names = FUNCTIONS[drift]
+    await estate.as_admin(*statement.format(role=estate.role).split(";"))
+    found = await runner.check(estate.settings)
+    assert names == [re.match(r"op\.(\w+)", text)[1] for text in found]  # type: ignore[index]
+
+
+async def test_a_function_that_can_not_be_made_is_named(new_estate: NewEstate, tmp_path: Path) -> None:
+    """What it names is missing: the developer is told which function."""
+    project = Project(tmp_path / "migrations", await new_estate(), new_metadata())
+    for kind in ("int", "no_such_type"):
+        project.metadata = new_metadata()
+        function = Function("counted", f"(n {kind}) RETURNS int LANGUAGE sql AS 'SELECT 1'")
+        notes(info={"functions": (function,)})(project.metadata)
+        if kind == "int":
+            await project.generate("a")
+            await project.upgrade()
+    with pytest.raises(UsageError, match=r"function counted can't be made as it is declared \(42704\)"):
+        await project.generate("b")
 
 
 @pytest.mark.parametrize("drift", REPLACED)
