@@ -10,6 +10,7 @@ from focal_data.cli.db import db
 from focal_data.cli.demo.command import demo
 from focal_data.cli.doctor import doctor
 from focal_data.cli.ideation import ideation
+from focal_data.cli.memory import memory
 from focal_data.cli.root import new_app
 from focal_data.cli.tenant import tenant
 
@@ -20,4 +21,5 @@ app.add_typer(db)
 app.add_typer(audit)
 app.add_typer(customer)
 app.add_typer(tenant)
+app.add_typer(memory)
 app.add_typer(ideation)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Annotated
+from uuid import UUID
 
 import asyncpg
 import typer
@@ -24,9 +26,11 @@ from focal_data.database.tenancy import (
     refuse_unbound,
     tenant_tables,
 )
-from focal_data.errors import AuthenticationError, FocalDataError, StoreError
+from focal_data.errors import AccessError, AuthenticationError, FocalDataError, StoreError, StoreTimeoutError
 from focal_data.ids import NO_TENANT
 from focal_data.migration.revisions import read_status
+from focal_data.operations.counting import Census
+from focal_data.operations.operator import Operator
 from focal_data.redis.cluster_client import client_of
 from focal_data.settings import Settings
 from focal_data.tables import metadata
@@ -91,7 +95,7 @@ def show(findings: list[Finding]) -> None:
 
 async def examine(settings: Settings, *, live: bool = False) -> list[Finding]:
     """Everything that can be told, in a fixed order; what can't be reached is told once. ``live`` asks the models, too."""
-    engines = [*await _postgres(settings), *await _redis(settings)]
+    engines = [*await _postgres(settings), *await _embeddings(settings), *await _redis(settings)]
     return [*engines, *await asyncio.gather(*(_model(model, settings, live=live) for model in MODELS))]
 
 
@@ -193,6 +197,43 @@ def _chain(settings: Settings) -> Finding:
         return Finding("audit chain", Verdict.OK, f"rows are chained with the key {keys[0]}{older}")
     advice = "set FOCAL_DATA_AUDIT_KEYS, then run `focal-data audit chain` for the rows that exist"
     return Finding("audit chain", Verdict.WARNING, "no key is set: rows are stored without a chain", advice)
+
+
+async def _embeddings(settings: Settings) -> list[Finding]:
+    """What there is of which model, and what is missing; only the owner sees that of all tenants."""
+    if settings.migration_url is None and settings.database_url is None:
+        return []
+    try:
+        async with Operator.open(settings) as op:
+            return list(_counted(await op.count_embeddings()))
+    except AccessError:
+        advice = "set FOCAL_DATA_MIGRATION_URL to the login that migrates"
+        return [Finding("embeddings", Verdict.UNUSED, "only the owner of the tables can count them", advice)]
+    except StoreTimeoutError:
+        return [Finding("embeddings", Verdict.WARNING, "there are too many to be counted in time")]
+    except FocalDataError:  # what is wrong is told elsewhere
+        return []
+
+
+def _counted(census: list[Census]) -> Iterator[Finding]:
+    """Of each kind how many by which model; and the tenants in which a search finds only a part, whatever it asks by."""
+    if not census:
+        yield Finding("embeddings", Verdict.OK, "there is nothing to embed")
+    for kind in sorted({found.kind for found in census}):
+        counts: Counter[str] = Counter()
+        for found in (found for found in census if found.kind == kind):
+            counts[f"by {found.model}" if found.model else "without one"] += found.count
+        told = ", ".join(f"{count} {whose}" for whose, count in sorted(counts.items()))
+        missing = "without one" in counts
+        advice = "`focal-data memory fill --model …` embeds what has none" if missing else ""
+        yield Finding(f"embeddings of {kind}", Verdict.WARNING if missing else Verdict.OK, told, advice)
+    models: defaultdict[UUID, set[str]] = defaultdict(set)
+    for found in census:
+        models[found.tenant_id] |= {found.model} if found.model else set()
+    if mixed := sorted(str(tenant) for tenant, names in models.items() if len(names) > 1):
+        detail = f"{len(mixed)} tenants have embeddings of more than one model, the first is {mixed[0]}"
+        advice = "`focal-data memory reembed --model …` makes them one model's"
+        yield Finding("embedding models", Verdict.WARNING, detail, advice)
 
 
 async def _redis(settings: Settings) -> list[Finding]:

@@ -29,14 +29,19 @@ Imports = Annotated[
 
 def operate(tenant_id: UUID, imports: list[str], work: Callable[[TenantOperations], Awaitable[T]]) -> T:
     """What ``work`` gives, as the operator of the settings, with the tables of the modules ``imports`` known."""
-    for name in imports:
-        _import(name)
+    import_tables(imports)
 
     async def run() -> T:
         async with Operator.open(Settings.load()) as op:
             return await work(op.tenant(tenant_id))
 
     return asyncio.run(run())
+
+
+def import_tables(names: list[str]) -> None:
+    """Import the modules ``names``, which may lie in the current folder. ``UsageError`` for one that is not there."""
+    for name in names:
+        _import(name)
 
 
 def remove(

@@ -37,7 +37,6 @@ class EpisodeLoader(EpisodeRepository):
         Which row it was that the database refused, its error does not say: see ``blamed``.
         """
         driver, statement, ids = tx.connection, self._insert(), bytearray()
-        names = [statement.parameter(place + 1) for place in range(len(self.mapper.written))]
         try:
             records = self._records(episodes, first, ids)
             await driver.copy_records_to_table(self.table.name, records=records, columns=statement.names)
