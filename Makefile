@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help check lint test test-slow test-compose bench bench-search fmt revision build
+.PHONY: help check lint test test-slow test-compose bench fmt revision build
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,9 +23,6 @@ test-compose: ## The tests on the engines of docker-compose.yml, started for the
 
 bench: ## The benchmark, beside its floors and peers
 	uv run --group bench python -m benchmarks
-
-bench-search: ## The benchmark of search, beside searches by hand and peers
-	uv run python -m benchmarks.searching --peers
 
 fmt: ## Format, and repair what the linter can repair
 	uv run ruff format
