@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import uuid4
@@ -18,11 +19,13 @@ from focal_data.data_layer import DataLayer, Tenant
 from focal_data.database.engine import Database
 from focal_data.database.scope import TenantScope
 from focal_data.domain.config import Agent, Rule
-from focal_data.domain.memory import Episode
+from focal_data.domain.memory import Entity, Episode, Relationship
 from focal_data.domain.profile import Channel, FieldSource, ProfileField
 from focal_data.errors import Outcome, StoreConnectionError, StoreTimeoutError
+from focal_data.ids import new_id
 from focal_data.settings import Settings, dsn
 from focal_data.unit_of_work import PostgresStores, PostgresUnitOfWork
+from tests.faults.stores import StoresAlone
 from tests.integration.database.conftest import Wire
 
 POOL = 2
@@ -169,7 +172,48 @@ async def deleting(ground: Ground) -> Case:
     return Case(lambda: config.delete_agent(agent.id), seen, (1, 2), (0, 0))
 
 
-CASES = (reading, writing, adding_many, writing_thrice, merging, deleting)
+async def graph_of(ground: Ground) -> tuple[Entity, Relationship, Callable[[], Awaitable[object]]]:
+    """An entity with a relationship to itself, in a group; and what a witness sees: how many of each, and which ended."""
+    agent, memory = await ground.tenant.config.save_agent(Agent(name="Ada")), ground.tenant.memory
+    entity = await memory.add_entity(Entity(agent_id=agent.id, name="e", entity_type="t", group_id="g"))
+    link = await memory.add_relationship(
+        Relationship(from_entity_id=entity.id, to_entity_id=entity.id, relation_type="r")
+    )
+
+    async def seen() -> object:
+        entities, links = (
+            await ground.witness.memory.get_entities(),
+            await ground.witness.memory.get_relationships(),
+        )
+        then = await ground.witness.memory.get_relationship(link.id, known_at=link.recorded_at)
+        return len(entities), [found.valid_to is not None for found in links], then is not None
+
+    return entity, link, seen
+
+
+async def replacing(ground: Ground) -> Case:
+    """A fact ends where its successor begins."""
+    _, link, seen = await graph_of(ground)
+    successor = link.evolve(id=new_id(), revision=0, valid_from=link.valid_from + timedelta(1))
+    call = lambda: ground.tenant.memory.replace_relationship(link.id, successor)  # noqa: E731
+    return Case(call, seen, (1, [False], True), (1, [True, False], True))
+
+
+async def forgetting(ground: Ground) -> Case:
+    """The deletion of an entity, which takes its relationships into the history."""
+    entity, _, seen = await graph_of(ground)
+    return Case(
+        lambda: ground.tenant.memory.delete_entity(entity.id), seen, (1, [False], True), (0, [], True)
+    )
+
+
+async def erasing(ground: Ground) -> Case:
+    """The deletion of a group, with its history."""
+    _, _, seen = await graph_of(ground)
+    return Case(lambda: ground.tenant.memory.delete_by_group("g"), seen, (1, [False], True), (0, [], False))
+
+
+CASES = (reading, writing, adding_many, writing_thrice, merging, deleting, replacing, forgetting, erasing)
 
 
 async def cancelled(ground: Ground, call: Call, at: int) -> tuple[Ended, int]:
@@ -233,7 +277,7 @@ async def a_ground(settings: Settings, wire: Wire, data: DataLayer) -> AsyncIter
     """A new tenant on a new pool of two, by way of the wire; the witness has another."""
     changes = {"database_url": SecretStr(wire.through), "pool_size": POOL, "pool_timeout": 5.0}
     tenant_id, database = uuid4(), Database(settings.model_copy(update=changes))
-    tenant = PostgresStores(TenantScope(database, tenant_id))
+    tenant = StoresAlone(TenantScope(database, tenant_id))
     yield Ground(database, wire, tenant, data.tenant(tenant_id))
     await database.close()
 

@@ -23,6 +23,7 @@ from focal_data.errors import Outcome, StoreConnectionError, StoreTimeoutError
 from focal_data.migration import runner
 from focal_data.settings import Settings
 from focal_data.unit_of_work import PostgresStores, PostgresUnitOfWork
+from tests.faults.stores import StoresAlone
 from tests.integration.database.conftest import Wire
 
 pytestmark = [
@@ -111,7 +112,7 @@ async def database(server: Server) -> AsyncIterator[Database]:
 @pytest.fixture
 def tenant(database: Database) -> PostgresStores:
     """A new tenant on that pool."""
-    return PostgresStores(TenantScope(database, uuid4()))
+    return StoresAlone(TenantScope(database, uuid4()))
 
 
 async def names(tenant: PostgresStores) -> list[str]:

@@ -49,6 +49,7 @@ from focal_data.settings import Settings, dsn
 from focal_data.testing import factories
 from focal_data.testing.factories import DomainFactory, SessionFactory
 from focal_data.unit_of_work import PostgresStores
+from tests.faults.stores import StoresAlone
 from tests.integration.database.conftest import Wire
 
 SECRET = "s3cr3t_fox"  # a name that every pattern allows
@@ -113,7 +114,7 @@ class Ground:
 
     def tenant(self) -> PostgresStores:
         """A new one."""
-        return PostgresStores(TenantScope(self.database, new_id()))
+        return StoresAlone(TenantScope(self.database, new_id()))
 
     async def hears(self, call: Awaitable[object]) -> None:
         """Await ``call``, and keep the error that it may raise, which must be one of ours."""

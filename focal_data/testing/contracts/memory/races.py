@@ -114,6 +114,28 @@ class MemoryRacesContract(MemorySuite):
         assert (2, change) == (ended.revision, ended.valid_to)
         assert {ended.id, new.id} == {r.id for r in await memory.get_relationships()}
 
+    async def test_a_fact_is_replaced_while_it_or_its_end_is_deleted(
+        self, memory: MemoryStore, entity: MakeEntity, relationship: MakeRelationship
+    ) -> None:
+        """Both are there, or nothing of them; whoever comes too late finds it gone."""
+        change = NOON + timedelta(1)
+        for _ in range(5):
+            a, b = [await memory.add_entity(entity(name)) for name in "ab"]
+            old = await memory.add_relationship(relationship(a, b, valid_from=NOON))
+            results = await asyncio.gather(
+                memory.replace_relationship(old.id, relationship(a, b, valid_from=change)),
+                memory.delete_entity(a.id),
+                memory.delete_relationship(old.id),
+                return_exceptions=True,
+            )
+            assert {NotFoundError} >= {type(r) for r in results if isinstance(r, Exception)}
+            assert [] == (await memory.get_relationships(RelationshipFilter(to_entity_id=b.id))).items
+            assert old == await memory.get_relationship(old.id, known_at=recorded(old))
+            if isinstance(new := results[0], Relationship):
+                known = await memory.get_relationships(RelationshipFilter(known_at=recorded(new)))
+                ends = {link.id: link.valid_to for link in known if link.to_entity_id == b.id}
+                assert {new.id: None}.items() <= ends.items()
+
     async def test_one_comes_back_while_it_is_deleted(self, memory: MemoryStore, entity: MakeEntity) -> None:
         """Each addition finds it there, or goes on where its history ends: no revision is lost or doubled."""
         first = await memory.add_entity(entity("0"))
