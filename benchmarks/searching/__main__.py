@@ -1,4 +1,4 @@
-"""``python -m benchmarks.searching``: as ``python -m benchmarks search``, without the packages of the other benchmarks."""
+"""``python -m benchmarks.searching`` is ``python -m benchmarks search`` without the packages of the other benchmarks."""
 
 from __future__ import annotations
 

@@ -120,7 +120,10 @@ class Run:
         corpus = words.corpus(self._folder, self._scale)
         async with database(engines) as base:
             stored = await load(base, corpus)
-            lines = [line async for line in words.measured(stored, self._scale)]
+            lines = []
+            async for line in words.measured(stored, self._scale):
+                lines.append(line)
+                print(f"  {line.rows:,} rows, {line.kind}: {line.times[words.OURS].p50:.2f} ms", flush=True)
         yield "Text and hybrid search", *report.of_words(lines)
 
     async def _labelled(self, engines: Engines) -> AsyncIterator[Section]:
