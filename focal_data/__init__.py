@@ -49,6 +49,7 @@ __all__ = [
     "DuplicateError",
     "EmbeddedEngines",
     "Embedding",
+    "EmbeddingJob",
     "EmbeddingProvider",
     "Entity",
     "EntityFilter",
@@ -107,6 +108,7 @@ __all__ = [
     "Outcome",
     "PRDDraft",
     "PRDSection",
+    "Pace",
     "Page",
     "PendingMigration",
     "ProfileAsset",
@@ -117,6 +119,7 @@ __all__ = [
     "ProviderError",
     "RateLimitError",
     "RedisCache",
+    "ReembeddingReceipt",
     "Relationship",
     "RelationshipFilter",
     "RequirementPriority",
@@ -152,6 +155,7 @@ __all__ = [
     "TenantId",
     "TenantRepository",
     "TenantTable",
+    "ToEmbed",
     "ToolActivation",
     "ToolCall",
     "TransformationMap",
@@ -213,6 +217,7 @@ _MODULES: Final = {
     "DuplicateError": "focal_data.errors",
     "EmbeddedEngines": "focal_data.embedded",
     "Embedding": "focal_data.domain.embedding",
+    "EmbeddingJob": "focal_data.operations.reembedding",
     "EmbeddingProvider": "focal_data.providers.embedding.base",
     "Entity": "focal_data.domain.memory",
     "EntityFilter": "focal_data.domain.filters",
@@ -271,6 +276,7 @@ _MODULES: Final = {
     "Outcome": "focal_data.errors",
     "PRDDraft": "focal_data.domain.ideation",
     "PRDSection": "focal_data.domain.ideation",
+    "Pace": "focal_data.operations.reembedding",
     "Page": "focal_data.domain.answers",
     "PendingMigration": "focal_data.domain.session",
     "ProfileAsset": "focal_data.domain.profile",
@@ -281,6 +287,7 @@ _MODULES: Final = {
     "ProviderError": "focal_data.errors",
     "RateLimitError": "focal_data.errors",
     "RedisCache": "focal_data.redis.cache",
+    "ReembeddingReceipt": "focal_data.operations.reembedding",
     "Relationship": "focal_data.domain.memory",
     "RelationshipFilter": "focal_data.domain.filters",
     "RequirementPriority": "focal_data.domain.ideation",
@@ -316,6 +323,7 @@ _MODULES: Final = {
     "TenantId": "focal_data.ids",
     "TenantRepository": "focal_data.repositories.base",
     "TenantTable": "focal_data.tables.base",
+    "ToEmbed": "focal_data.repositories.reembedding",
     "ToolActivation": "focal_data.domain.config",
     "ToolCall": "focal_data.domain.audit",
     "TransformationMap": "focal_data.domain.config",
@@ -456,6 +464,7 @@ if TYPE_CHECKING:
     from focal_data.operations.erasure import CustomerExport
     from focal_data.operations.ground import ErasureReceipt
     from focal_data.operations.operator import Operator
+    from focal_data.operations.reembedding import EmbeddingJob, Pace, ReembeddingReceipt
     from focal_data.providers.embedding.base import EmbeddingProvider
     from focal_data.providers.embedding.cached import CachedEmbeddingProvider, MemoryCache
     from focal_data.providers.embedding.fake import FakeEmbeddingProvider
@@ -470,6 +479,7 @@ if TYPE_CHECKING:
     from focal_data.providers.retrying import CallPolicy
     from focal_data.redis.cache import RedisCache
     from focal_data.repositories.base import TenantRepository
+    from focal_data.repositories.reembedding import ToEmbed
     from focal_data.services.ideation import Conversation, IdeationService
     from focal_data.services.ideation_turn import ChatTurn
     from focal_data.services.ideation_words import ConversationLimits

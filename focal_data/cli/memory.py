@@ -26,7 +26,7 @@ from focal_data.operations.reembedding import Progress as Told
 from focal_data.providers.embedding.base import EmbeddingProvider
 from focal_data.providers.embedding.local import LocalEmbeddingProvider
 from focal_data.providers.embedding.openai import OpenAIEmbeddingProvider
-from focal_data.repositories.reembedding import Which
+from focal_data.repositories.reembedding import ToEmbed
 from focal_data.settings import Settings
 
 memory = typer.Typer(
@@ -67,7 +67,7 @@ def reembed(  # noqa: PLR0913  (one for each option)
 ) -> None:
     """Make all embeddings of other models anew by --model: of one tenant, or of all. Interrupted, run it again."""
     job = EmbeddingJob(
-        which=Which.ALL if missing else Which.OTHER,
+        which=ToEmbed.ALL if missing else ToEmbed.OTHER,
         batch_size=batch_size,
         pace=Pace(rate),
         skip_refused=skip_refused,
@@ -87,7 +87,9 @@ def fill(
     as_json: Json = False,
 ) -> None:
     """Embed what has no embedding, by the model that the others have. Interrupted, run it again."""
-    job = EmbeddingJob(which=Which.MISSING, batch_size=batch_size, pace=Pace(rate), skip_refused=skip_refused)
+    job = EmbeddingJob(
+        which=ToEmbed.MISSING, batch_size=batch_size, pace=Pace(rate), skip_refused=skip_refused
+    )
     _embed(model, tenant, job, dry_run=dry_run, as_json=as_json)
 
 

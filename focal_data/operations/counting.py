@@ -14,7 +14,7 @@ from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.embedding_text import SOURCES
 from focal_data.ids import NO_TENANT
-from focal_data.repositories.reembedding import KINDS, Kind, Which
+from focal_data.repositories.reembedding import KINDS, Kind, ToEmbed
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ async def count_embeddings(database: Database) -> list[Census]:
     return sorted(found, key=lambda census: (census.tenant_id, census.kind, census.model or ""))
 
 
-async def tenants_with(database: Database, which: Which, model: str) -> Sequence[UUID]:
+async def tenants_with(database: Database, which: ToEmbed, model: str) -> Sequence[UUID]:
     """The tenants that have anything to embed, in their order."""
     async with Transaction(database, NO_TENANT) as tx:
-        rows = await tx.fetch(_TENANTS[which], {"model": model} if which is not Which.MISSING else {})
+        rows = await tx.fetch(_TENANTS[which], {"model": model} if which is not ToEmbed.MISSING else {})
     return [UUID(int=row["tenant_id"].int) for row in rows]
 
 
@@ -55,15 +55,15 @@ def _models(kind: Kind) -> Statement:
     return Statement(text(f"{counted} GROUP BY 1, 2"))
 
 
-def _tenants(which: Which) -> Statement:
+def _tenants(which: ToEmbed) -> Statement:
     wanted = {
-        Which.OTHER: "embedding_model <> :model",
-        Which.MISSING: "embedding_model IS NULL",
-        Which.ALL: "embedding_model IS DISTINCT FROM :model",
+        ToEmbed.OTHER: "embedding_model <> :model",
+        ToEmbed.MISSING: "embedding_model IS NULL",
+        ToEmbed.ALL: "embedding_model IS DISTINCT FROM :model",
     }[which]
     each = (f"SELECT tenant_id FROM {kind.name} WHERE {wanted}" for kind in KINDS)  # noqa: S608  (names of ours)
     return Statement(text(f"{' UNION '.join(each)} ORDER BY tenant_id"))
 
 
 _MODELS: Final = tuple((kind, _models(kind)) for kind in KINDS)
-_TENANTS: Final = {which: _tenants(which) for which in Which}
+_TENANTS: Final = {which: _tenants(which) for which in ToEmbed}

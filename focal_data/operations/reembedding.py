@@ -25,7 +25,7 @@ from focal_data.errors import ConflictError, ContentFilterError, InvalidDataErro
 from focal_data.ids import TenantId
 from focal_data.providers.embedding.base import EmbeddingProvider
 from focal_data.repositories import reembedding as sql
-from focal_data.repositories.reembedding import KINDS, Kind, Pending, Which
+from focal_data.repositories.reembedding import KINDS, Kind, Pending, ToEmbed
 from focal_data.telemetry import log_failure
 
 Progress = Callable[[int, int], None]
@@ -72,7 +72,7 @@ class Pace:
 class EmbeddingJob:
     """What is embedded, and how fast."""
 
-    which: Which = Which.OTHER
+    which: ToEmbed = ToEmbed.OTHER
     """What has an embedding of another model; or what has none; or both."""
     text: Callable[[Embeddable], str | None] = embedding_text
     """The text of a thing. Made of other fields than ``domain/embedding_text.py`` says, a change of those may be missed."""
@@ -173,7 +173,7 @@ class _Run:
 
     async def _look(self) -> None:
         """How much there is to do, and how much of it is done; and that nothing would be mixed."""
-        if self._job.which is Which.MISSING:
+        if self._job.which is ToEmbed.MISSING:
             await self._refuse_mixing()
         self._total = await self._counted(sql.wanting)
         self._done = self._total - await self._counted(sql.left)
@@ -181,7 +181,7 @@ class _Run:
 
     async def _refuse_mixing(self) -> None:
         for kind in KINDS:
-            if await self._count(sql.wanting(kind, Which.OTHER)):
+            if await self._count(sql.wanting(kind, ToEmbed.OTHER)):
                 raise ConflictError(
                     f"{kind.name} of this tenant have embeddings of another model than {self._model.model_id},"
                     " and no search would find both: fill with that one, or embed all anew"
@@ -294,7 +294,7 @@ class _Run:
         sizes = (len(text.encode()) for one in batch if (text := self._text(one)))
         self._tokens += sum(-(-size // _BYTES_OF_A_TOKEN) for size in sizes)
 
-    async def _counted(self, statement: Callable[[Kind, Which], Statement]) -> int:
+    async def _counted(self, statement: Callable[[Kind, ToEmbed], Statement]) -> int:
         return sum([await self._count(statement(kind, self._job.which)) for kind in KINDS])
 
     async def _count(self, statement: Statement, tx: Transaction | None = None) -> int:

@@ -56,7 +56,7 @@ _EMBEDDING: Final = [column.name for column in STAGED.columns if column.name.sta
 """The columns of one."""
 
 
-class Which(StrEnum):
+class ToEmbed(StrEnum):
     """Whose embeddings are to be made."""
 
     OTHER = "other"
@@ -108,11 +108,11 @@ class Kind:
         condition: ColumnElement[bool] = self.table.c.tenant_id == bindparam("tenant_id")
         return condition
 
-    def wanted(self, which: Which) -> ColumnElement[bool]:
+    def wanted(self, which: ToEmbed) -> ColumnElement[bool]:
         """That a row has none, or one of another than ``model``."""
         model = self.table.c.embedding_model
         other, missing = model != bindparam("model"), model.is_(None)
-        return {Which.OTHER: other, Which.MISSING: missing, Which.ALL: or_(other, missing)}[which]
+        return {ToEmbed.OTHER: other, ToEmbed.MISSING: missing, ToEmbed.ALL: or_(other, missing)}[which]
 
     def staged(self) -> ColumnElement[bool]:
         """That a staged row is of what a row holds now."""
@@ -163,7 +163,7 @@ def read(kind: Kind, rows: Sequence[Mapping[str, Any]]) -> list[Pending]:
 
 
 @cache
-def pending(kind: Kind, which: Which) -> Statement:
+def pending(kind: Kind, which: ToEmbed) -> Statement:
     """The next ``limit`` rows that have nothing staged, by their ids, without their old embeddings."""
     columns = (
         null().label(column.name) if column.name in _EMBEDDING else kind.table.c[column.name]
@@ -181,19 +181,19 @@ def pending(kind: Kind, which: Which) -> Statement:
 
 
 @cache
-def left(kind: Kind, which: Which) -> Statement:
+def left(kind: Kind, which: ToEmbed) -> Statement:
     """How many rows have nothing staged, as ``count``."""
     return Statement(_unstaged(kind, which, func.count().label("count")))
 
 
 @cache
-def wanting(kind: Kind, which: Which) -> Statement:
+def wanting(kind: Kind, which: ToEmbed) -> Statement:
     """How many rows are to be embedded, staged or not, as ``count``."""
     rows = select(func.count().label("count")).select_from(kind.table)
     return Statement(rows.where(kind.mine(), kind.wanted(which)))
 
 
-def _unstaged(kind: Kind, which: Which, *columns: ColumnElement[Any]) -> Select[Any]:
+def _unstaged(kind: Kind, which: ToEmbed, *columns: ColumnElement[Any]) -> Select[Any]:
     there = select(STAGED.c.id).where(kind.staged()).correlate(kind.table).exists()
     rows = select(*columns).select_from(kind.table)
     return rows.where(kind.mine(), kind.wanted(which), ~there)
@@ -254,7 +254,7 @@ def clear() -> Statement:
 
 
 @cache
-def refused(kind: Kind, which: Which) -> Statement:
+def refused(kind: Kind, which: ToEmbed) -> Statement:
     """What is staged without an embedding, and has one, by id."""
     rows = select(kind.table.c.id).select_from(kind.table).join(STAGED, kind.staged())
     embedded = kind.table.c.embedding_model.is_not(None)
@@ -286,7 +286,7 @@ def marks(kind: Kind) -> Statement:
 
 
 @cache
-def put(kind: Kind, which: Which) -> Statement:
+def put(kind: Kind, which: ToEmbed) -> Statement:
     """Put the staged embeddings from behind ``after`` until ``until`` in their place, where they are still of what is there."""
     s = STAGED.c
     values: dict[str, Any] = {name: s[name] for name in _EMBEDDING if name in kind.table.c}

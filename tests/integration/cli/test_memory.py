@@ -234,11 +234,10 @@ async def test_a_load_that_is_killed_leaves_nothing(
     ]
 
     def killed() -> int:
-        with subprocess.Popen(line, env=environment) as running:
-            with pipe.open("w") as file:
-                for number in range(5000):
-                    file.write(Episode(agent_id=world.agent_id, content=f"{number}").model_dump_json() + "\n")
-                running.kill()
+        with subprocess.Popen(line, env=environment) as running, pipe.open("w") as file:
+            for number in range(5000):
+                file.write(Episode(agent_id=world.agent_id, content=f"{number}").model_dump_json() + "\n")
+            running.kill()
         return running.returncode
 
     assert -signal.SIGKILL == await asyncio.to_thread(killed)

@@ -7,9 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from uuid import uuid4
 
+import asyncpg
 import pytest
 
 from focal_data.data_layer import DataLayer
+from focal_data.database.engine import dsn
+from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.memory import Episode
 from focal_data.errors import (
@@ -22,12 +25,14 @@ from focal_data.errors import (
 )
 from focal_data.ids import new_id
 from focal_data.operations.operator import Operator
-from focal_data.operations.reembedding import EmbeddingJob, Pace, Which
+from focal_data.operations.reembedding import EmbeddingJob, Pace
 from focal_data.providers.embedding.fake import FakeEmbeddingProvider
+from focal_data.repositories.reembedding import ToEmbed
 from focal_data.settings import Settings
 from tests.integration.operations.breaking import BrokenOff, SteppedScope, Steps, at, break_off
 from tests.integration.operations.embedded import ALL, FOUND, NEW, NOTHING, OLD, World, a_world, staged
-from tests.integration.operations.world import rows
+from tests.integration.operations.world import World as Customers
+from tests.integration.operations.world import rows, with_mark
 
 SMALL = EmbeddingJob(batch_size=3)
 """So that there are several batches of a kind."""
@@ -251,10 +256,9 @@ async def test_who_read_before_brings_no_old_embedding_back(op: Operator, world:
     plain = {"embedding": None, "revision": 0}
     assert rule.model_copy(update=plain) == new_rule.model_copy(update=plain)
     assert entity.model_copy(update=plain) == new_entity.model_copy(update=plain)
-    changed = await memory.update_entity(new_entity.evolve(attributes={"more": 1}))
-    then = await memory.get_entity(
-        entity.id, known_at=changed.recorded_at - (changed.recorded_at - entity.recorded_at) / 2
-    )  # type: ignore[operator]
+    assert entity.recorded_at is not None
+    await memory.update_entity(new_entity.evolve(attributes={"more": 1}))
+    then = await memory.get_entity(entity.id, known_at=entity.recorded_at)
     assert new_entity == then
 
 
@@ -396,7 +400,7 @@ async def test_what_has_no_embedding_is_filled(op: Operator, world: World) -> No
     memory, tenant = world.tenant.memory, op.tenant(world.tenant_id)
     for text in ("bare", "also bare", "", " \n"):
         await memory.add_episode(Episode(agent_id=world.agent_id, content=text))
-    missing = EmbeddingJob(which=Which.MISSING)
+    missing = EmbeddingJob(which=ToEmbed.MISSING)
     with pytest.raises(ConflictError, match="another model"):
         await tenant.reembed(NEW, missing)
     assert (2, {"episodes": 2}) == (
@@ -408,7 +412,7 @@ async def test_what_has_no_embedding_is_filled(op: Operator, world: World) -> No
     receipt = await tenant.reembed(OLD, missing)
     assert ({"episodes": 2}, {}) == (receipt.counts, receipt.refused)
     assert FOUND | {"episodes": 9} == await world.found(OLD)
-    assert ALL | {"episodes": 9} == (await tenant.reembed(NEW, EmbeddingJob(which=Which.ALL))).counts
+    assert ALL | {"episodes": 9} == (await tenant.reembed(NEW, EmbeddingJob(which=ToEmbed.ALL))).counts
 
 
 async def test_an_embedding_without_a_text_is_refused(op: Operator, world: World) -> None:
@@ -477,3 +481,62 @@ async def test_progress_begins_where_the_last_run_ended(op: Operator, world: Wor
     )
     total = sum(ALL.values())
     assert ([(total - 1, total), (total, total)]) == told
+
+
+async def half_staged(op: Operator, world: World) -> None:
+    """Stopped before the cut-over."""
+    with pytest.raises(ConflictError):
+        await op.tenant(world.tenant_id).reembed(
+            Refusing("episode 4", InvalidDataError("texts[0]", "no")), SMALL
+        )
+
+
+async def test_what_is_deleted_takes_along_what_is_staged_of_it(
+    op: Operator, world: World, focal_settings: Settings
+) -> None:
+    """A group, an episode, an entity with its history: by services, which may not even read what is staged."""
+    await half_staged(op, world)
+    memory, total = world.tenant.memory, sum(ALL.values())
+    assert await memory.delete_episode(world.episodes[0].id)
+    assert total - 1 == await staged(focal_settings, world.tenant_id)
+    assert await memory.delete_entity(world.entities[2].id)
+    assert total - 2 == await staged(focal_settings, world.tenant_id)
+    assert 6 == (await memory.delete_by_group("g")).episodes
+    assert total - 8 == await staged(focal_settings, world.tenant_id)
+    receipt = await op.tenant(world.tenant_id).reembed(NEW)
+    assert ALL | {"entities": 2, "entity_history": 3} == receipt.counts | {"episodes": 7}
+
+
+async def test_an_erased_person_leaves_nothing_staged(
+    op: Operator, data: DataLayer, focal_settings: Settings
+) -> None:
+    """Of episodes, entities and their history, in a run that was stopped."""
+    tenant = data.tenant(uuid4())
+    customers = Customers(tenant, (await tenant.config.save_agent(Agent(name="Ada"))).id)
+    customer, other = await customers.customer(), await customers.customer()
+    with pytest.raises(ConflictError):
+        await op.tenant(tenant.tenant_id).reembed(Refusing(other.mark, InvalidDataError("texts[0]", "no")))
+    before = await staged(focal_settings, tenant.tenant_id)
+    await op.tenant(tenant.tenant_id).erase_customer(customer.profile)
+    left = await staged(focal_settings, tenant.tenant_id)
+    assert 0 < left < before
+    connection = await asyncpg.connect(dsn(focal_settings.owner_url()))
+    try:
+        theirs = await connection.fetchval(
+            "SELECT count(*) FROM staged_embeddings WHERE tenant_id = $1 AND embedding IS NOT NULL",
+            tenant.tenant_id,
+        )
+    finally:
+        await connection.close()
+    assert theirs == 2  # the bystanders
+    assert not with_mark(await rows(focal_settings), customer.mark)
+
+
+async def test_what_is_deleted_while_it_is_embedded_is_not_staged(
+    op: Operator, world: World, focal_settings: Settings
+) -> None:
+    """Between reading a text and keeping its embedding."""
+    deleted = Watching(once(lambda: world.tenant.memory.delete_by_group("g")))
+    receipt = await op.tenant(world.tenant_id).reembed(deleted, SMALL)
+    assert "episodes" not in receipt.counts
+    assert 0 == await staged(focal_settings, world.tenant_id)
