@@ -78,7 +78,7 @@ async def measured(stored: Stored, scale: Scale) -> AsyncIterator[Line]:
             times: dict[str, Times] = {}
             for pair in pairs:
                 ways = {name: clocked(partial(way, stored, scope, asked)) for name, way in pair.items()}
-                times |= await side_by_side(ways, range(len(asked)), rounds=2 * scale.rounds)
+                times |= await side_by_side(ways, range(len(asked)), rounds=scale.rounds)
             same = [times[OURS].found[query] == times[HAND].found[query] for query in range(len(asked))]
             yield Line(scope.rows, kind, times, sum(same) / len(same))
 
