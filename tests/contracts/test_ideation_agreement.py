@@ -147,8 +147,8 @@ async def test_every_backend_answers_alike(
         seen.add(type(outcomes[0]))
         current = await tenants[0].sessions.get_by_id(session_id)
         versions[session_id] = current.version if current else 0
-    for read in (*((lambda s, u=user: s.sessions.list_by_user(u)) for user in USERS),):
-        listed = [await read(tenant) for tenant in tenants]
+    for user in USERS:
+        listed = [await tenant.sessions.list_by_user(user) for tenant in tenants]
         assert listed[0] == listed[1] == listed[2]
     for session_id in SESSIONS:
         parts = [await all_parts(tenant, session_id) for tenant in tenants]
