@@ -9,14 +9,15 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from focal_data.cli.demo import ideation as ideation_demo
 from focal_data.cli.demo import report
-from focal_data.cli.demo.facts import Facts
+from focal_data.cli.demo.ideation import Backend
 from focal_data.cli.demo.plans import shipped_transcripts
 from focal_data.cli.demo.running import carry_out, uses_settings
 from focal_data.cli.demo.transcripts import Checked, check
@@ -24,14 +25,17 @@ from focal_data.cli.main import INTERRUPTED
 from focal_data.cli.models import Vendor, language_model
 from focal_data.settings import Settings
 
+T = TypeVar("T")
+
 BAD_INPUT = 2
 
 
-def demo(
+def demo(  # noqa: PLR0913  (each is an option)
     context: typer.Context,
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE", help="More transcripts.", show_default=False)
     ] = None,
+    *,
     transcript: Annotated[
         list[Path] | None,
         typer.Option(
@@ -53,6 +57,13 @@ def demo(
             show_default=False,
         ),
     ] = None,
+    ideation: Annotated[
+        bool,
+        typer.Option(
+            "--ideation", help="A session of the ideation studio instead: killed in the middle, and resumed."
+        ),
+    ] = False,
+    backend: Annotated[Backend, typer.Option(help="With --ideation, where it is kept.")] = Backend.ALL,
 ) -> None:
     """Carry a real conversation through every store, and ask what came of it.
 
@@ -60,6 +71,11 @@ def demo(
     """
     started = perf_counter()
     settings = Settings.load()
+    if ideation:
+        if files or transcript or live:
+            raise typer.BadParameter("--ideation has words of its own: leave out transcripts and --live")
+        _ideation(settings, data_dir, backend, as_json=as_json)
+        return
     own_engines = not uses_settings(settings, data_dir)
     llm = None if live is None else language_model(live, settings)
     transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts(), live)
@@ -76,6 +92,18 @@ def demo(
         typer.echo(json.dumps(facts.as_json(), indent=2))
     else:
         report.show(facts, console, data_dir, own_engines=own_engines)
+
+
+def _ideation(settings: Settings, data_dir: Path | None, backend: Backend, *, as_json: bool) -> None:
+    try:
+        played = _run(ideation_demo.play(settings, data_dir, backend))
+    except KeyboardInterrupt:
+        typer.echo("Interrupted.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        typer.echo(json.dumps(ideation_demo.as_json(played), indent=2))
+    else:
+        ideation_demo.show(played, Console(highlight=False))
 
 
 def _checked(paths: list[Path], live: Vendor | None) -> list[Checked]:
@@ -101,7 +129,7 @@ def _checked(paths: list[Path], live: Vendor | None) -> list[Checked]:
     return transcripts
 
 
-def _run(work: Coroutine[Any, Any, Facts]) -> Facts:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     try:
         import uvloop
     except ModuleNotFoundError:
