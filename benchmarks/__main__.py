@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from benchmarks import auditing, graph, peers, providing, sessions, works
+from benchmarks import auditing, graph, ideation, peers, providing, sessions, works
 from benchmarks.ground import Ground, ground
 from benchmarks.searching import command as searching
 from benchmarks.timing import Ratio, Work, timed
@@ -77,6 +77,8 @@ async def all_works(here: Ground, make: async_sessionmaker[AsyncSession]) -> Asy
     async with works.session_works(here) as session_works:
         for work in session_works:
             yield work
+    async for work in ideation.ideation_works(here):
+        yield work
     async with auditing.audit_works(here) as audit_works:
         for work in audit_works:
             yield work

@@ -78,9 +78,12 @@ def _of_many(path: str, ones: Sequence[ValueObject], others: Sequence[ValueObjec
 
 
 def _same(one: object, other: object) -> bool:
-    """Python takes ``True`` for 1; JSON does not."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    """Python takes 1, 1.0 and ``True`` for the same; JSON does not."""
+    kind = type(one)
+    if kind is not type(other):
+        return False
+    if kind is dict:
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())  # type: ignore[attr-defined,index]
+    if kind is list:
+        return len(one) == len(other) and all(map(_same, one, other))  # type: ignore[arg-type,call-overload]
+    return one == other

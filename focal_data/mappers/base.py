@@ -50,6 +50,10 @@ class Mapper(Generic[E]):
         """A validated copy that belongs to ``tenant_id``, as it will be stored; see ``domain/checking.py``."""
         return checked(entity, self.domain, tenant_id)
 
+    def copies(self, entities: Sequence[E]) -> list[E]:
+        """Validated copies, at once. Raises pydantic's ``ValidationError``: ``checked`` says which it was."""
+        return self._validate_all(entities)
+
     def to_row(self, entity: E) -> dict[str, Any]:
         """The values of ``entity`` by column."""
         return self.to_rows([entity])[0]

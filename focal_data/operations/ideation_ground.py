@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from focal_data.errors import ConflictError, CorruptDataError, InvalidDataError, NotFoundError, RetryableError
 from focal_data.redis.ideation_legacy import Finding
@@ -104,3 +105,14 @@ def conflict(differences: Sequence[str], what: str = "is there, and not the same
     """What is said of a session that is there and differs, by the first of its paths."""
     more = f" and {len(differences) - _PATHS} more" if len(differences) > _PATHS else ""
     return f"{what}: {', '.join(differences[:_PATHS])}{more}"
+
+
+async def in_lanes(number: int, lane: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run so many of ``lane`` at once; the first that raises, or to be cancelled, ends them all, and is waited for."""
+    tasks = [asyncio.create_task(lane()) for _ in range(number)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,9 +6,12 @@ there and the same is left as it is. It needs a service's rights and no more.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from focal_data.database.scope import Scope, Transaction
 from focal_data.domain.ideation_archive import IdeationArchive
-from focal_data.errors import CorruptDataError, DuplicateError
+from focal_data.errors import ConflictError, CorruptDataError, InvalidDataError
 from focal_data.operations.ideation_ground import (
     REFUSED,
     Choice,
@@ -17,12 +20,16 @@ from focal_data.operations.ideation_ground import (
     TransferReport,
     Watch,
     conflict,
+    in_lanes,
 )
 from focal_data.redis import keys
 from focal_data.redis.ideation_legacy import Finding, LegacyIdeation, Reading, shown
 from focal_data.repositories.ideation_archive import IdeationArchives
 
-_EMPTY = Reading()
+LANES: Final = 4
+"""Sessions that are under way at once: while one waits for PostgreSQL, another is read or checked."""
+
+_EMPTY: Final = Reading()
 
 
 class IdeationImport:
@@ -42,15 +49,20 @@ class IdeationImport:
         """
         sessions = await self._source.sessions()
         self.report.total = len(sessions)
-        for name in sorted(sessions):
+        names = iter(sorted(sessions))
+        await in_lanes(LANES, lambda: self._lane(names, watch))
+        async for finding in self._source.leftovers(sessions):
+            self.report.remarks.add(finding)
+        return self.report
+
+    async def _lane(self, names: Iterator[bytes], watch: Watch) -> None:
+        """Import one after the other of those that nobody else has taken."""
+        for name in names:
             reading, step = await self._import(name)
             self.report.notes.update(reading.notes)
             archive = reading.archive
             self.report.add(step, {} if archive is None else archive.counts)
             watch(step)
-        async for finding in self._source.leftovers(sessions):
-            self.report.remarks.add(finding)
-        return self.report
 
     async def _import(self, name: bytes) -> tuple[Reading, Step]:
         try:
@@ -81,10 +93,13 @@ class IdeationImport:
     async def _settled(self, archive: IdeationArchive) -> tuple[Outcome, list[str]]:
         try:
             return await self._scope.run(lambda tx: self._put(tx, archive))
-        except DuplicateError:  # somebody may have imported it meanwhile: then it is there, and the same
-            return await self._scope.run(lambda tx: self._put(tx, archive))
+        except (ConflictError, InvalidDataError):
+            # Somebody may have imported it meanwhile, and then it is there; otherwise it is found out which row it is.
+            return await self._scope.run(lambda tx: self._put(tx, archive, seeking=True))
 
-    async def _put(self, tx: Transaction, archive: IdeationArchive) -> tuple[Outcome, list[str]]:
+    async def _put(
+        self, tx: Transaction, archive: IdeationArchive, *, seeking: bool = False
+    ) -> tuple[Outcome, list[str]]:
         archives, choice = IdeationArchives(tx), self._choice
         stored = await archives.get(archive.session.id)
         differences = [] if stored is None else archive.differences(stored)
@@ -93,7 +108,8 @@ class IdeationImport:
         if stored is not None and not choice.overwrite:
             return Outcome.CONFLICT, differences
         if not choice.dry_run:
-            await archives.put(archive) if stored is None else await archives.replace(archive)
+            put = archives.put if stored is None else archives.replace
+            await put(archive, seeking=seeking)
             await self._verify(archives, archive)
         return Outcome.WRITTEN if stored is None else Outcome.REPLACED, []
 

@@ -26,7 +26,7 @@ from focal_data.domain.ideation_archive import IdeationArchive
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient, Reply
 from focal_data.redis.cluster_client import ClusterClient
-from focal_data.redis.ideation_legacy_json import UnreadableError, decoded, encoded
+from focal_data.redis.ideation_legacy_json import UnreadableError, decoded, decoded_all, encoded
 from focal_data.redis.script import Effect, Script
 
 E = TypeVar("E", bound=ValueObject)
@@ -219,6 +219,10 @@ class _Parts:
     def many(self, place: int, kind: type[E]) -> list[E]:
         """Those that are kept in a list."""
         texts = cast("list[bytes]", self._of(place) or [])
+        try:
+            return self._distinct(place, decoded_all(kind, texts, self._session_id, self._into.notes))
+        except UnreadableError:
+            pass  # one by one, all that can't be read are named
         found = [self._decoded(place, kind, text, f"[{number}] ") for number, text in enumerate(texts)]
         return self._distinct(place, [thing for thing in found if thing is not None])
 

@@ -56,7 +56,7 @@ class Road:
             return
         try:
             async with tx.attempt():
-                await self._together(tx, rows)
+                await self.together(tx, rows)
                 return
         except _REFUSED:
             pass
@@ -71,7 +71,8 @@ class Road:
             error.at_row(number)
             raise
 
-    async def _together(self, tx: Transaction, rows: Sequence[Values]) -> None:
+    async def together(self, tx: Transaction, rows: Sequence[Values]) -> None:
+        """Insert ``rows``, or raise what they are refused with, whichever of them it was."""
         whole = 0 if self._refers_ahead(rows) else len(rows) - len(rows) % self.size
         if whole:
             chunks = (rows[i : i + self.size] for i in range(0, whole, self.size))

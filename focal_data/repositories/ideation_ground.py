@@ -7,7 +7,7 @@ from functools import cache
 from itertools import count
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import Column, ColumnElement, bindparam, delete, func, select, update
+from sqlalchemy import Column, ColumnElement, Select, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
 
 from focal_data.database.scope import Scope, Transaction
@@ -43,6 +43,11 @@ class IdeationRepository(GroundRepository[TableT, E]):
                 error.at_row(number)
                 raise
         return new
+
+    @classmethod
+    def whole(cls) -> Select[Any]:
+        """What there is of the session that is bound as ``session_id``."""
+        return cls.rows(cls.c.id == bindparam("session_id"))
 
     @classmethod
     @cache
@@ -86,9 +91,14 @@ class IdeationPartRepository(IdeationRepository[TableT, E]):
         return await self.all(self._of(), {"session_id": session_id})
 
     @classmethod
+    def whole(cls) -> Select[Any]:
+        """All of the session that is bound as ``session_id``, in their order."""
+        return cls.rows(cls._of_session()).order_by(*cls._order())
+
+    @classmethod
     @cache
     def _of(cls) -> Statement:
-        return Statement(cls.rows(cls._of_session()).order_by(*cls._order()))
+        return Statement(cls.whole())
 
     @classmethod
     @cache

@@ -350,16 +350,56 @@ async def test_what_can_not_be_read_is_named_and_the_others_go_on(
 async def test_an_id_that_another_session_has_is_named(
     legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis
 ) -> None:
-    """One of the two comes; when the other is put right, it does too."""
+    """Whichever comes first is kept; when the other is put right, it comes too."""
     await OldSession("a").put(focal_redis)
+    await imported(legacy, tenant)
     twin = OldSession("b")
     twin.messages[2]["id"] = "a-m2"
     await twin.put(focal_redis)
     report = await imported(legacy, tenant)
-    assert {Outcome.WRITTEN: 1, Outcome.FAILED: 1} == report.sessions
-    assert "[2]" in report.problems.named[0].reason
+    assert {Outcome.UNCHANGED: 1, Outcome.FAILED: 1} == report.sessions
+    (problem,) = report.problems.named
+    assert ("ideation:session:b", True) == (problem.key, problem.reason.startswith("[2] "))
+    assert "ideation_messages" in problem.reason
     await focal_redis.lset("ideation:messages:b", 2, json.dumps(twin.messages[2] | {"id": "b-m2"}))
     assert {Outcome.WRITTEN: 1, Outcome.UNCHANGED: 1} == (await imported(legacy, tenant)).sessions
+
+
+async def test_numbers_and_texts_are_the_same_to_the_last_bit(
+    legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis
+) -> None:
+    """In what a message holds beside its text, too: 1 is not 1.0, and neither is true."""
+    numbers = [
+        1,
+        1.0,
+        True,
+        0.1 + 0.2,
+        5e-324,
+        1e16,
+        1e17,
+        1e22,
+        1.7976931348623157e308,
+        -(2**63),
+        2**63 - 1,
+    ]
+    old = OldSession("a", message_count=2)
+    old.messages[0]["metadata"] = {"numbers": numbers, "é": '\u2028\\"\n🦊', "": {}, "none": [None, [], {}]}
+    old.messages[0]["maturity_delta"] = -5e-324
+    old.messages[1]["content"] = '\\u0000 "quoted" {curly} NULL \t\r\n\x7f\x01'
+    old.stories[0]["acceptance_criteria"] = ["NULL", '{"a"}', "a,b", "", "\\"]
+    await old.put(focal_redis)
+    assert {Outcome.WRITTEN: 1} == (await imported(legacy, tenant)).sessions
+    archive = await archive_of(tenant, "a")
+    found = archive.messages[0].metadata
+    assert found is not None
+    assert [repr(number) for number in numbers] == [repr(number) for number in found["numbers"]]  # type: ignore[union-attr]
+    assert old.messages[0]["metadata"] == found
+    assert (-5e-324, old.messages[1]["content"]) == (
+        archive.messages[0].maturity_delta,
+        archive.messages[1].content,
+    )
+    assert old.stories[0]["acceptance_criteria"] == archive.stories[0].acceptance_criteria
+    assert {Outcome.UNCHANGED: 1} == (await imported(legacy, tenant)).sessions
 
 
 async def test_what_is_there_and_the_same_is_left_as_it_is(
@@ -467,9 +507,9 @@ async def test_what_is_read_back_otherwise_does_not_stay(
     await OldSession("a").put(focal_redis)
     put = IdeationArchives.put
 
-    async def forgetful(self: IdeationArchives, archive: IdeationArchive) -> None:
+    async def forgetful(self: IdeationArchives, archive: IdeationArchive, *, seeking: bool) -> None:
         spoiled = [message.evolve(content="") for message in archive.messages]
-        await put(self, IdeationArchive(archive.session, spoiled))
+        await put(self, IdeationArchive(archive.session, spoiled), seeking=seeking)
 
     monkeypatch.setattr(IdeationArchives, "put", forgetful)
     report = await imported(legacy, tenant)
