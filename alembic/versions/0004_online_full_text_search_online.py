@@ -33,7 +33,7 @@ def upgrade() -> None:
         op.drop_index('ix_episodes_agent_id_language', table_name='episodes', postgresql_concurrently=True, if_exists=True)
         op.create_index('ix_episodes_agent_id_language', 'episodes', ['tenant_id', 'agent_id', 'language'], unique=False, postgresql_concurrently=True)
         op.drop_index('ix_episodes_content_tsv', table_name='episodes', postgresql_concurrently=True, if_exists=True)
-        op.create_index('ix_episodes_content_tsv', 'episodes', ['content_tsv'], unique=False, postgresql_using='gin', postgresql_with={'fastupdate': 'off'}, postgresql_concurrently=True)
+        op.create_index('ix_episodes_content_tsv', 'episodes', ['content_tsv'], unique=False, postgresql_using='gin', postgresql_with={'gin_pending_list_limit': '256'}, postgresql_concurrently=True)
         op.execute("RESET lock_timeout")
 
     # ### end Alembic commands ###

@@ -49,13 +49,13 @@ def _content_tsv() -> str:
 def _for_words() -> tuple[Index, Index]:
     """What ``focal_match_episodes`` searches in: the words, of every tenant, and which languages an agent's episodes have.
 
-    GIN without a list of what is still to be entered, which an insert now and then would have to work off.
+    GIN keeps a list of what is still to be entered, which every search reads, and some insert has to work off: a short one.
     """
     words = Index(
         "ix_episodes_content_tsv",
         "content_tsv",
         postgresql_using="gin",
-        postgresql_with={"fastupdate": "off"},
+        postgresql_with={"gin_pending_list_limit": "256"},
     )
     return words, Index("ix_episodes_agent_id_language", "tenant_id", "agent_id", "language")
 
