@@ -48,13 +48,15 @@ def _signs(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _rotated(integers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``integers`` as an image of 24 × 64: its rows mixed, its columns, and its rows again."""
+    """``integers`` as images of 24 × 64: their rows mixed, their columns, and their rows again.
+
+    One image after another: products so small are not worth a thread to any BLAS, and many at once would wake all it has.
+    """
     first, second, third = _flips()
     columns, rows = _sylvester(_COLUMNS), _paley(_ROWS)
-    image = (integers * first).reshape(-1, _COLUMNS) @ columns
-    image = rows @ (image.reshape(integers.shape) * second).reshape(-1, _ROWS, _COLUMNS)
-    image = (image.reshape(integers.shape) * third).reshape(-1, _COLUMNS) @ columns
-    return image.reshape(integers.shape)
+    images = (integers.reshape(-1, _ROWS, _COLUMNS) * first) @ columns
+    images = (rows @ (images * second) * third) @ columns
+    return images.reshape(integers.shape)
 
 
 @cache
@@ -63,7 +65,7 @@ def _flips() -> NDArray[np.float32]:
     blocks = 3 * MAX_DIMENSIONS // 512
     drawn = b"".join(blake2b(bytes([block]), person=b"focal_data signs").digest() for block in range(blocks))
     bits = np.unpackbits(np.frombuffer(drawn, dtype=np.uint8))
-    return np.float32(1) - np.float32(2) * bits.reshape(3, MAX_DIMENSIONS).astype(np.float32)
+    return np.float32(1) - np.float32(2) * bits.reshape(3, _ROWS, _COLUMNS).astype(np.float32)
 
 
 @cache

@@ -47,13 +47,11 @@ def hits(
     if "agent_id" in c:
         all_of_them.append(c.agent_id == bindparam("agent_id"))
     beyond = select(c.id).where(*all_of_them).offset(literal_column(str(_COMPARED))).exists()
-    # lint: allow unscoped-statement because it asks what a scoped statement finds
     many = select(beyond.label("many")).cte("size")
     is_many = select(many.c.many).scalar_subquery()
     under = (*all_of_them, *conditions)
     few = select(c.id, distance(c).label("order")).where(*under, ~is_many)
     found = union_all(few, _nearest_by_code(repository, *under, is_many)).subquery("found")
-    # lint: allow unscoped-statement because it reads what scoped statements have found
     return select(found.c.id, found.c.order).order_by(found.c.order, found.c.id).limit(bindparam(limit))
 
 
@@ -67,7 +65,6 @@ def _nearest_by_code(
     near = candidates.subquery("near")
     # one by one: of a join the planner may think that reading the whole table is cheaper
     one = select(distance(c)).where(c.tenant_id == bindparam("tenant_id"), c.id == near.c.id).correlate(near)
-    # lint: allow unscoped-statement because it reads what a scoped statement has found
     return select(near.c.id, one.scalar_subquery().label("order"))
 
 
