@@ -19,6 +19,7 @@ from focal_data.domain import config, filters, ideation, memory, profile, sessio
 from focal_data.domain.answers import Page
 from focal_data.domain.base import ValueObject
 from focal_data.domain.embedding import Embedding
+from focal_data.domain.ideation_archive import IdeationArchive
 from focal_data.ids import new_id
 from focal_data.repositories.base import TenantRepository
 from focal_data.repositories.ground import GroundRepository
@@ -79,6 +80,8 @@ def touches(result: object, world: World) -> bool:
     if isinstance(result, bool | int):
         return bool(result)
     if isinstance(result, UUID):
+        return True
+    if isinstance(result, str) and result == world.text_id("ideation"):
         return True
     if isinstance(result, Mapping):
         return any(touches(value, world) for value in result.values())
@@ -171,6 +174,20 @@ def _all(*values: object) -> Callable[[World], list[Any]]:
     return lambda _: list(values)
 
 
+def _archives(world: World) -> list[IdeationArchive]:
+    """Of A's session, and of another with A's message in it."""
+    things, then = world.kept(INTRUDER), datetime(2026, 1, 1, tzinfo=UTC)
+    session = things[ideation.IdeationSession].evolve(version=1, created_at=then, updated_at=then)
+    own = session.evolve(id=str(new_id()))
+    message = things[ideation.ChatMessage]
+    return [
+        IdeationArchive(session, [message]),
+        IdeationArchive(own),
+        IdeationArchive(own, [message.evolve(session_id=own.id)]),
+        IdeationArchive(own.evolve(tenant_id=world.tenant.tenant_id)),
+    ]
+
+
 _TEXT_IDS = {"session_id": "ideation", "user_id": "ideation_user", "requirement_id": "requirement"}
 """Where an id is text, what it names."""
 
@@ -222,8 +239,11 @@ _BY_NAME: dict[str, Callable[[World], list[Any]]] = {
     "end": _all(None),
     "now": lambda _: [datetime.now(UTC)],
     "deleted_at": lambda world: [world.deleted_at],
+    "archive": _archives,
+    "session_ids": lambda world: [[world.text_id("ideation")]],
     "values": lambda world: [{"agent_id": world.ids["agent"]}],
 }
+
 
 _CHANGES: dict[type, dict[str, Any]] = {
     config.Agent: {"description": INTRUDER},

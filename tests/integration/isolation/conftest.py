@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 
 from focal_data.data_layer import DataLayer
-from focal_data.database.tenancy import tenant_tables
+from focal_data.database.tenancy import promised, tenant_tables
 from focal_data.domain.base import ValueObject
 from focal_data.domain.session import Session
 from focal_data.ids import TenantId
@@ -23,6 +23,7 @@ from tests.integration.isolation.world import World, ideated, populated
 _ROWS = " UNION ALL ".join(
     f"SELECT '{table}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {table} t WHERE tenant_id = $1"
     for table in tenant_tables(metadata)
+    if "SELECT" in promised(metadata.tables[table]).grants  # what only the owner reads, no service asks for
 )
 
 

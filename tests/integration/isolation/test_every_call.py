@@ -16,6 +16,7 @@ from focal_data.data_layer import DataLayer
 from focal_data.database.tenancy import promised
 from focal_data.errors import AccessError, InvalidDataError, StoreError, UsageError
 from focal_data.repositories.base import TenantRepository
+from focal_data.repositories.ideation_archive import IdeationArchives
 from focal_data.stores.session import SessionStore
 from tests.integration.isolation.attempts import attempts, calls_of, repositories, touches
 from tests.integration.isolation.conftest import keys_of, rows_of
@@ -31,6 +32,11 @@ POSTGRES: dict[str, Find] = SPANNED | {
     )  # type: ignore[misc]
     for repository in repositories()
     for call in calls_of(repository)
+}
+
+POSTGRES |= {
+    f"IdeationArchives.{call}": lambda stores, call=call: getattr(IdeationArchives(stores), call)  # type: ignore[misc]
+    for call in calls_of(IdeationArchives)
 }
 
 SESSIONS = calls_of(SessionStore)
