@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final, cast
 
 from focal_data.domain.ideation import IdeationSession
-from focal_data.errors import CorruptDataError, NotFoundError, RetryableError
+from focal_data.errors import CorruptDataError, InvalidDataError, NotFoundError, RetryableError
 from focal_data.ids import TenantId
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient, Reply
@@ -31,6 +32,9 @@ _REMOVE: Final = Script(
 )  # what is gone does not tell who removed it
 
 _GET: Final = (b"1", b"GET")
+_FIELDS_AT_ONCE: Final = 1000  # in one command: Lua hands over some thousand words
+_MOST_WORDS: Final = 1_000_000  # Redis closes the connection at more
+_MOST_BYTES: Final = 256 * 2**20
 _UNWRITTEN: Final = bytes(WRITES_BYTES)
 
 
@@ -126,6 +130,10 @@ class IdeationWork:
         self, script: Script, write: bytes, last: bytes, commands: Sequence[Command]
     ) -> list[Reply]:
         words = [word for command in commands for word in (b"%d" % len(command), *command)]
+        if len(words) > _MOST_WORDS or sum(map(len, words)) > _MOST_BYTES:
+            raise InvalidDataError(
+                "transaction", f"writes more than {_MOST_BYTES // 2**20} MiB to a session at once"
+            )
         reply = await self._client.run(script, self.keys, (write, last, *words))
         if isinstance(reply, int):
             if reply < 0:
@@ -200,10 +208,11 @@ class Fields:
     def commands(self) -> Iterator[Command]:
         if self._emptied:
             yield self._number, b"UNLINK"
+        kept = [(name, value) for name, value in self._changes.items() if value is not None]
+        for at in range(0, len(kept), _FIELDS_AT_ONCE):
+            yield self._number, b"HSET", *chain.from_iterable(kept[at : at + _FIELDS_AT_ONCE])
         for name, value in self._changes.items():
-            if value is not None:
-                yield self._number, b"HSET", name, value
-            elif not self._emptied:
+            if value is None and not self._emptied:
                 yield self._number, b"HDEL", name
 
 

@@ -152,12 +152,38 @@ async def test_a_value_is_bounded(ideation: IdeationTenant, direct: redis.Redis)
     assert [kept] == await ideation.messages.get_by_session(session.id)
 
 
+@pytest.mark.slow
+async def test_a_transaction_is_bounded(ideation: IdeationTenant, direct: redis.Redis) -> None:
+    """256 megabytes, and half a million things; what is larger is refused, and nothing is written."""
+    session = await ideation.sessions.create(a_session())
+    before = everything(direct)
+    with pytest.raises(InvalidDataError, match="256 MiB"):
+        async with ideation.transaction() as stores:
+            for _ in range(18):
+                await stores.messages.create(a_message(session.id, "x" * (15 * 2**20)))
+    assert before == everything(direct)
+
+
+async def test_many_things_at_once(ideation: IdeationTenant) -> None:
+    """More than go in one command."""
+    session = await ideation.sessions.create(a_session())
+    async with ideation.transaction() as stores:
+        for number in range(2500):
+            await stores.requirements.create(a_requirement(session.id, id=str(number)))
+        for number in range(0, 2500, 2):
+            await stores.requirements.delete(session.id, str(number))
+    found = await ideation.requirements.get_by_session(session.id)
+    assert {str(number) for number in range(1, 2500, 2)} == {requirement.id for requirement in found}
+
+
 async def test_round_trips(proxy: Proxy, tenant_id: TenantId) -> None:
     """One to read; to write, one to look and one to write; one more for what leads to a session, before and after."""
     async with RedisClient(Settings.of(redis_url=proxy.url)) as client:
         ideation = RedisIdeationFactory(client).tenant(tenant_id)
-        await filled(ideation, a_session(user_id="warm"))
+        warm = a_session(user_id="warm")  # so that the server knows the scripts
+        await filled(ideation, warm)
         await ideation.sessions.list_by_user("warm")
+        await ideation.sessions.delete(warm.id)
         session = a_session()
         story, requirement = a_story(session.id), a_requirement(session.id)
         calls = [
