@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator, Sequence
 from uuid import uuid4
 
 import asyncpg
@@ -17,6 +18,7 @@ from focal_data.domain.memory import Episode
 from focal_data.errors import DuplicateError, FocalDataError, InvalidDataError, NotFoundError
 from focal_data.ids import new_id
 from focal_data.operations.operator import Operator
+from focal_data.operations.reembedding import EmbeddingJob
 from focal_data.providers.embedding.fake import FakeEmbeddingProvider
 from focal_data.settings import Settings, dsn
 from focal_data.testing.factories import EpisodeFactory
@@ -211,3 +213,37 @@ async def test_a_model_is_not_asked_in_the_middle(
 
     with pytest.raises(FocalDataError, match="inside of a transaction"):
         await op.tenant(tenant.tenant_id).load_episodes(embedding())
+
+
+@pytest.mark.slow
+async def test_however_many_there_are_memory_is_flat(
+    op: Operator, tenant: Tenant, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10,000 of 1536 dimensions, 30 MB as they are stored, loaded and embedded anew: a tenth of it is held at one time."""
+    monkeypatch.setattr("focal_data.operations.loading.BATCH", 200)
+    vectors = [Embedding([1.0] * 1535 + [float(n)], model="old") for n in range(50)]
+
+    def many() -> Iterator[Episode]:
+        for number in range(10_000):
+            yield Episode(agent_id=agent.id, content=f"number {number}", embedding=vectors[number % 50])
+
+    operations, new = op.tenant(tenant.tenant_id), Forgetful(1536, model_id="new")
+    tracemalloc.start()
+    try:
+        assert 10_000 == await operations.load_episodes(many())
+        _, loading = tracemalloc.get_traced_memory()
+        tracemalloc.reset_peak()
+        receipt = await operations.reembed(new, EmbeddingJob(batch_size=100))
+        _, embedding = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert {"episodes": 10_000} == receipt.counts
+    assert max(loading, embedding) < 12_000_000
+    assert 1000 == len(await tenant.memory.vector_search_episodes(agent.id, await new.embed("a"), limit=1000))
+
+
+class Forgetful(FakeEmbeddingProvider):
+    """Keeps no calls."""
+
+    async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
+        return [Embedding([1.0, float(len(text))], model=self.model_id) for text in texts]
