@@ -13,6 +13,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Final, TypeVar
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from focal_data.domain.clock import Clock, utc_now
 from focal_data.domain.ideation import IdeationSession
@@ -47,8 +48,15 @@ T = TypeVar("T")
 _ATTEMPTS: Final = 100
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds
 
-Open = dict[asyncio.Task[Any], "_Transaction"]
-"""The open transaction of each task that holds one."""
+
+class _Process:
+    """What the tenants of one factory share."""
+
+    def __init__(self) -> None:
+        self.transactions: dict[asyncio.Task[Any], _Transaction] = {}
+        """The open transaction of each task that holds one."""
+        self.turns: WeakValueDictionary[tuple[TenantId, str], asyncio.Lock] = WeakValueDictionary()
+        """In which those wait who lost a session to another."""
 
 
 class RedisIdeationFactory(IdeationFactory):
@@ -57,10 +65,10 @@ class RedisIdeationFactory(IdeationFactory):
     def __init__(self, client: RedisClient, *, clock: Clock = utc_now) -> None:
         self._client = client
         self._clock = clock
-        self._open: Open = {}
+        self._process = _Process()
 
     def tenant(self, tenant_id: UUID) -> IdeationTenant:
-        scope = RedisIdeationScope(self._client, tenant_id, clock=self._clock, transactions=self._open)
+        scope = RedisIdeationScope(self._client, tenant_id, clock=self._clock, process=self._process)
         return RedisIdeationTenant(scope)
 
 
@@ -115,10 +123,11 @@ class RedisIdeationScope:
         tenant_id: UUID,
         *,
         clock: Clock = utc_now,
-        transactions: Open | None = None,
+        process: _Process | None = None,
     ) -> None:
         self.tenant_id = _checked_tenant(tenant_id)
-        self.transactions: Open = {} if transactions is None else transactions
+        self._process = process or _Process()
+        self.transactions = self._process.transactions
         self.debug = client.settings.debug
         self._client = client
         self._clock = clock
@@ -135,17 +144,29 @@ class RedisIdeationScope:
     async def run(self, session_id: str, call: Call[T]) -> T:
         """``call``, and what it writes; again when another wrote to the session in between."""
         self.refuse_second()
-        for attempt in range(_ATTEMPTS):
-            work = self.work(session_id)
-            try:
-                answer = await call(work)
-                await self.store(work)
-                return answer
-            except RetryableError:
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)))  # noqa: S311  (jitter)
+        try:
+            return await self._once(session_id, call)
+        except RetryableError:
+            pass
+        turn = self._process.turns.setdefault((self.tenant_id, session_id), asyncio.Lock())
+        async with (
+            turn
+        ):  # in this process one after the other, so that they do not come in each other's way again
+            for attempt in range(_ATTEMPTS):
+                try:
+                    return await self._once(session_id, call)
+                except RetryableError:
+                    if attempt == _ATTEMPTS - 1:
+                        raise
+                pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**attempt)
+                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  (jitter)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _once(self, session_id: str, call: Call[T]) -> T:
+        work = self.work(session_id)
+        answer = await call(work)
+        await self.store(work)
+        return answer
 
     async def first(self, user_id: str, count: int) -> list[IdeationSession]:
         """The user's first sessions, the last updated first."""

@@ -329,8 +329,8 @@ async def test_a_call_that_never_comes_through_gives_up(
 
     with pytest.raises(RetryableError):
         await scope.run(session.id, call)
-    assert [True] * 5 == tries
-    assert 5 == len(await ideation.messages.get_by_session(session.id))
+    assert [True] * 6 == tries
+    assert 6 == len(await ideation.messages.get_by_session(session.id))
     assert await ideation.maturity.get_by_session(session.id) is None
 
 
