@@ -210,7 +210,7 @@ async def test_a_run_may_end_at_any_moment(
     sent: signal.Signals,
 ) -> None:
     """What is there then is whole, and the same command brings the rest; interrupted, it tells how far it got."""
-    sessions = 400
+    sessions = 200
     for number in range(sessions):
         await OldSession(f"s{number}", message_count=30).put(focal_redis)
     process = _started(environment, "import-redis", *named, "--json")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -588,3 +589,24 @@ async def test_what_is_imported_is_left_where_it_was(
     before = await everything(focal_redis)
     await imported(legacy, tenant, overwrite=True)
     assert before == await everything(focal_redis)
+
+
+@pytest.mark.slow
+async def test_memory_stays_flat(legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis) -> None:
+    """Of 300 sessions the last 200 take no more than the first 100 did, but for their names."""
+    for number in range(300):
+        await OldSession(f"s{number}", message_count=50).put(focal_redis)
+    run, peaks = IdeationImport(legacy, tenant.scope), []
+
+    def look(_: Step) -> None:
+        if run.report.sessions.total() in (100, 300):
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.reset_peak()
+
+    tracemalloc.start()
+    try:
+        await run.run(look)
+    finally:
+        tracemalloc.stop()
+    assert {Outcome.WRITTEN: 300} == run.report.sessions
+    assert peaks[1] < peaks[0] * 1.2
