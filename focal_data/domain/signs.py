@@ -54,7 +54,7 @@ def _rotated(integers: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     first, second, third = _flips()
     columns, rows = _sylvester(_COLUMNS), _paley(_ROWS)
-    images = (integers.reshape(-1, _ROWS, _COLUMNS) * first) @ columns
+    images: NDArray[np.float32] = (integers.reshape(-1, _ROWS, _COLUMNS) * first) @ columns
     images = (rows @ (images * second) * third) @ columns
     return images.reshape(integers.shape)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -101,3 +102,25 @@ async def test_rules_and_scenarios(owner: asyncpg.Connection, tenant: Tenant, ag
     query = EMBEDDINGS[40]
     (hit,) = await tenant.config.vector_search_rules(agent.id, query, limit=1)
     assert query.rounded() == hit.item.embedding
+
+
+async def test_the_longest_names_fit_into_an_entry_of_the_index(tenant: Tenant, agent: Agent) -> None:
+    """Of model, group and kind, four bytes a character, and none alike, so that nothing is to be compressed."""
+    longest = "".join(chr(0x20000 + 17 * number) for number in range(500))
+    embedding = Embedding([1.0], model=longest[:255])
+    await tenant.memory.add_episode(
+        Episode(
+            agent_id=agent.id,
+            content="x",
+            embedding=embedding,
+            group_id=longest[-255:],
+            session_id=new_id(),
+            valid_to=datetime(9999, 1, 1, tzinfo=UTC),
+        )
+    )
+    names = {"name": longest, "canonical_name": longest, "group_id": longest[:255]}
+    await tenant.memory.add_entity(
+        Entity(agent_id=agent.id, entity_type=longest[-100:], embedding=embedding, **names)
+    )
+    assert 1 == len(await tenant.memory.vector_search_episodes(agent.id, embedding))
+    assert 1 == len(await tenant.memory.vector_search_entities(agent.id, embedding))
