@@ -26,6 +26,10 @@ _TUNED_ON: Final = 100
 """Queries of a class on which ef_search and the number of candidates are chosen."""
 
 
+Tunable = Callable[[int, int], Awaitable[list[UUID]]]
+"""Answers a query, given by its number, at a setting."""
+
+
 @dataclass(frozen=True)
 class Line:
     """What a way did with the queries of one size class."""
@@ -65,7 +69,9 @@ async def _without_graph(
             ways |= await peers(stack, stored, peers_python)
         has_codes = await coded.exist()
         for name, queries in stored.corpus.by_class().items():
-            more = await _tuned(CODES, coded.search, truth, queries, CANDIDATES) if has_codes else {}
+            more = (
+                await _tuned(stored, truth, queries, (CODES, coded.search, CANDIDATES)) if has_codes else {}
+            )
             for way, times in (await side_by_side(ways | more, queries, rounds=scale.rounds)).items():
                 yield _line(stored, truth, way, name, queries, times)
 
@@ -75,7 +81,7 @@ async def _with_graph(
 ) -> AsyncIterator[Line]:
     hand = ByHand(stored)
     for name, queries in stored.corpus.by_class().items():
-        tuned = await _tuned(f"{GRAPH}, ef", hand.graph, truth, queries, scale.ef_search)
+        tuned = await _tuned(stored, truth, queries, (f"{GRAPH}, ef", hand.graph, scale.ef_search))
         found = await side_by_side({EXACT: clocked(hand.exact), **tuned}, queries, rounds=scale.rounds)
         drift = before[name].p50 / found.pop(EXACT).p50
         for way, times in found.items():
@@ -90,16 +96,14 @@ async def _ours(stored: Stored, query: int) -> list[UUID]:
 
 
 async def _tuned(
-    name: str,
-    search: Callable[[int, int], Awaitable[list[UUID]]],
-    truth: Exact,
-    queries: Sequence[int],
-    choices: Sequence[int],
+    stored: Stored, truth: Exact, queries: Sequence[int], way: tuple[str, Tunable, Sequence[int]]
 ) -> dict[str, Way]:
-    """``search`` at the smallest of ``choices`` whose recall holds on some of the queries, or else at the largest."""
-    some, choice = queries[:: max(1, len(queries) // _TUNED_ON)], choices[-1]
+    """The way at the smallest of its choices whose recall is ours on some of the queries, or else at the largest."""
+    name, search, choices = way
+    some = queries[:: max(1, len(queries) // _TUNED_ON)]
+    ours = truth.recall({query: await _ours(stored, query) for query in some})
     for choice in choices:
-        if truth.recall({query: await search(query, choice) for query in some}).holds:
+        if truth.recall({query: await search(query, choice) for query in some}).reaches(ours):
             break
 
     async def tuned(query: int) -> list[UUID]:
