@@ -15,11 +15,13 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from benchmarks.ground import Ground
 from focal_data.domain.config import Rule
 from focal_data.domain.memory import Episode
+from focal_data.domain.signs import sign_codes
 from focal_data.ids import new_id
 
 RULE_COLUMNS: Final = (
@@ -148,6 +150,7 @@ EPISODE_COLUMNS: Final = (
     "valid_from",
     "valid_to",
     "embedding",
+    "embedding_code",
     "embedding_model",
     "embedding_dimensions",
     "entity_ids",
@@ -160,23 +163,29 @@ INSERT_EPISODE: Final = (
 
 async def insert_episodes(connection: asyncpg.Connection, tenant_id: UUID, episodes: list[Episode]) -> None:
     """Binary executemany from the same objects."""
-    now = datetime.now(UTC)
-    await connection.executemany(INSERT_EPISODE, [_episode(episode, tenant_id, now) for episode in episodes])
+    await connection.executemany(INSERT_EPISODE, _episodes(episodes, tenant_id))
 
 
 async def insert_episodes_together(
     connection: asyncpg.Connection, tenant_id: UUID, episodes: list[Episode], rows: int = 32
 ) -> None:
     """Binary executemany of a statement of ``rows`` rows; their number must be a multiple of that."""
-    now, width = datetime.now(UTC), len(EPISODE_COLUMNS)
+    width = len(EPISODE_COLUMNS)
     places = (f"({', '.join(f'${row * width + n + 1}' for n in range(width))})" for row in range(rows))
     statement = f"INSERT INTO episodes ({', '.join(EPISODE_COLUMNS)}) VALUES {', '.join(places)}"  # noqa: S608
-    values = [_episode(episode, tenant_id, now) for episode in episodes]
+    values = _episodes(episodes, tenant_id)
     chunks = (values[i : i + rows] for i in range(0, len(values), rows))
     await connection.executemany(statement, [[value for row in chunk for value in row] for chunk in chunks])
 
 
-def _episode(episode: Episode, tenant_id: UUID, now: datetime) -> tuple[Any, ...]:
+def _episodes(episodes: list[Episode], tenant_id: UUID) -> list[tuple[Any, ...]]:
+    now = datetime.now(UTC)
+    vectors = np.stack([episode.embedding.vector for episode in episodes if episode.embedding])
+    codes = sign_codes(vectors)
+    return [_episode(episode, tenant_id, now, code) for episode, code in zip(episodes, codes, strict=True)]
+
+
+def _episode(episode: Episode, tenant_id: UUID, now: datetime, code: NDArray[np.uint8]) -> tuple[Any, ...]:
     embedding = episode.embedding
     assert embedding is not None
     return (
@@ -197,6 +206,7 @@ def _episode(episode: Episode, tenant_id: UUID, now: datetime) -> tuple[Any, ...
         episode.valid_from,
         episode.valid_to,
         b"\x06\x00\x00\x00" + embedding.vector.astype(np.dtype(">f2")).tobytes(),
+        asyncpg.BitString.frombytes(code.tobytes()),
         embedding.model,
         len(embedding),
         episode.entity_ids,

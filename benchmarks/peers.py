@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import orjson
 from advanced_alchemy.repository import SQLAlchemyAsyncRepository
 from aiocache.backends.redis import RedisCache
 from aiocache.serializers import NullSerializer
+from numpy.typing import NDArray
 from redis.asyncio import Redis
 from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -21,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from benchmarks.ground import Ground
 from focal_data.domain.config import Rule
 from focal_data.domain.memory import Episode
+from focal_data.domain.signs import sign_codes
 from focal_data.ids import new_id
 from focal_data.tables.config import RuleTable
 from focal_data.tables.memory import EpisodeTable
@@ -53,7 +56,7 @@ async def _binary_vectors(driver: Any) -> None:
 
 def domain(row: RuleTable) -> Rule:
     """The row as a domain object."""
-    values = row.model_dump(exclude={"embedding_model", "embedding_dimensions"})
+    values = row.model_dump(exclude={"embedding_code", "embedding_model", "embedding_dimensions"})
     return Rule.model_validate(values)
 
 
@@ -70,8 +73,14 @@ def table(rule: Rule, ground: Ground) -> RuleTable:
     return RuleTable(**values)
 
 
-def episode(episode: Episode, ground: Ground) -> EpisodeTable:
-    """The episode as a new row."""
+def new_episodes(episodes: list[Episode], ground: Ground) -> list[EpisodeTable]:
+    """The episodes as new rows."""
+    vectors = np.stack([episode.embedding.vector for episode in episodes if episode.embedding])
+    codes = sign_codes(vectors)
+    return [_new_episode(episode, ground, code) for episode, code in zip(episodes, codes, strict=True)]
+
+
+def _new_episode(episode: Episode, ground: Ground, code: NDArray[np.uint8]) -> EpisodeTable:
     embedding = episode.embedding
     assert embedding is not None
     values = episode.model_dump(exclude={"embedding"}) | {
@@ -79,6 +88,7 @@ def episode(episode: Episode, ground: Ground) -> EpisodeTable:
         "tenant_id": ground.tenant.tenant_id,
         "recorded_at": datetime.now(UTC),
         "embedding": embedding.vector,
+        "embedding_code": code.tobytes(),
         "embedding_model": embedding.model,
         "embedding_dimensions": len(embedding),
     }

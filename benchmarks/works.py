@@ -169,7 +169,7 @@ def bulk(ground: Ground, make: async_sessionmaker[AsyncSession]) -> Work:
 
     async def sqlmodel() -> None:
         async with make() as session:
-            session.add_all([peers.episode(episode, ground) for episode in episodes])
+            session.add_all(peers.new_episodes(episodes, ground))
             await session.commit()
 
     contenders = {"ours": ours, PROMISE: promised, TOGETHER: together, SQLMODEL: sqlmodel}
