@@ -194,6 +194,26 @@ async def test_a_second_that_fails_is_behind_and_catches_up(
         assert first == second is not None
 
 
+async def test_a_second_that_was_full_gets_what_it_missed(
+    both: BothIdeationTenant,
+    factory: BothIdeationFactory,
+    servers: list[RedisServer],
+    archives: list[RedisIdeationArchives],
+) -> None:
+    """Also where the next write alone would have succeeded there."""
+    session = a_session()
+    await filled(both, session)
+    with servers[1].direct() as second:
+        second.config_set("maxmemory", 1)
+        await both.requirements.create(a_requirement(session.id))
+        second.config_set("maxmemory", 0)
+    assert {(both.tenant_id, session.id)} == factory.behind
+    await both.maturity.save(a_maturity(session.id))
+    assert frozenset() == factory.behind
+    kept = await both_archives(archives, session.id)
+    assert kept[0] == kept[1] is not None
+
+
 async def test_a_session_from_before_comes_over_when_it_is_written(
     both: BothIdeationTenant, factory: BothIdeationFactory, archives: list[RedisIdeationArchives]
 ) -> None:
