@@ -202,6 +202,9 @@ async def test_what_changes_after_it_was_embedded_is_embedded_again(
                 content="another text", embedding=await OLD.embed("another text")
             )
             await memory.add_episode(again)
+            async with op.tenant(world.tenant_id).scope.transaction() as tx:  # behind the stores' back
+                changed = "UPDATE episodes SET content = content || ' again' WHERE id = $1"
+                await tx.connection.execute(changed, world.episodes[1].id)
             rule = await config.get_rule(world.rules[0].id)
             assert rule is not None
             await config.save_rule(rule.evolve(condition_text=f"{rule.condition_text} again"))
