@@ -35,6 +35,8 @@ def upgrade() -> None:
         op.drop_index('ix_episodes_content_tsv', table_name='episodes', postgresql_concurrently=True, if_exists=True)
         op.create_index('ix_episodes_content_tsv', 'episodes', ['content_tsv'], unique=False, postgresql_using='gin', postgresql_with={'gin_pending_list_limit': '256'}, postgresql_concurrently=True)
         op.execute("RESET lock_timeout")
+        # Revision 0004 wrote every row anew, and no automatic VACUUM notices that: until one runs, no search reads an index alone.
+        op.execute("VACUUM (ANALYZE) episodes")
 
     # ### end Alembic commands ###
 
