@@ -22,10 +22,10 @@ from sqlalchemy import URL, Connection, MetaData
 from focal_data.errors import FocalDataError, UsageError
 from focal_data.migration.autogenerate import PLUGINS, register
 from focal_data.migration.catalogue import read_access
-from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, migration_lock
+from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, connected, migration_lock
 from focal_data.migration.place import Services
 from focal_data.migration.rendering import render_item
-from focal_data.migration.revisions import VERSION_TABLE
+from focal_data.migration.revisions import VERSION_TABLE, read_revisions
 from focal_data.migration.safely import write_safely
 from focal_data.settings import Settings, postgresql_url
 from focal_data.tables import metadata as our_metadata
@@ -159,18 +159,27 @@ def _in_event_loop() -> bool:
 
 
 async def _migrate_alone(url: URL, options: dict[str, Any]) -> None:
-    lock = migration_lock(url, options["version_table"]) if _changes_database() else nullcontext()
+    destination = _destination()
+    if destination and await _is_at(url, options["version_table"], destination):
+        return
+    lock = nullcontext() if destination is None else migration_lock(url, options["version_table"])
     async with lock, alchemy_connected(url) as connection:
         await connection.run_sync(migrate, options)
 
 
-def _changes_database() -> bool:
-    """Whether the command in progress has a destination: upgrade, downgrade and stamp do."""
+def _destination() -> set[str] | None:
+    """Where the command in progress is to lead; upgrade, downgrade and stamp have such a place, empty at base."""
     try:
-        context.get_revision_argument()
+        named = context.get_revision_argument()
     except KeyError:
-        return False
-    return True
+        return None
+    return {named} if isinstance(named, str) else set(named or ())
+
+
+async def _is_at(url: URL, version_table: str, revisions: set[str]) -> bool:
+    """Whether there is nothing to do. Asked on a connection of its own, before the lock, which nobody then waits for."""
+    async with connected(url) as connection:
+        return revisions == set(await read_revisions(connection, version_table))
 
 
 def _drop_version_table_at_base(*, ctx: MigrationContext, heads: set[str], **_: object) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import asyncpg
 
+from focal_data.database.tenancy import quoted
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import SchemaError
 
@@ -66,11 +67,17 @@ def status_of(revisions: list[str]) -> Status:
 
 async def read_status(connection: asyncpg.Connection) -> Status:
     """Where the database of ``connection`` is, by any role of ours; a transaction that is open stays in order."""
+    return status_of(await read_revisions(connection, VERSION_TABLE))
+
+
+async def read_revisions(connection: asyncpg.Connection, version_table: str) -> list[str]:
+    """What ``version_table`` holds; nothing where there is none."""
+    table = quoted(version_table)
     try:
-        if await connection.fetchval("SELECT to_regclass($1)", VERSION_TABLE) is None:
-            return status_of([])
-        rows = await connection.fetch(f"SELECT version_num FROM {VERSION_TABLE}")  # noqa: S608  (a constant)
-        return status_of([row["version_num"] for row in rows])
+        if await connection.fetchval("SELECT to_regclass($1)", table) is None:
+            return []
+        rows = await connection.fetch(f"SELECT version_num FROM {table}")  # noqa: S608  (quoted)
+        return [row["version_num"] for row in rows]
     except DRIVER_ERRORS as error:
         failure = translated(error)
     raise failure

@@ -63,6 +63,10 @@ class Estate:
 
     async def alembic(self, *arguments: str, cwd: Path = REPOSITORY) -> tuple[int, str, str]:
         """The exit code, output and errors of Alembic's command line, run in ``cwd`` by the owner."""
+        return await self.program("alembic", *arguments, cwd=cwd)
+
+    async def program(self, module: str, *arguments: str, cwd: Path = REPOSITORY) -> tuple[int, str, str]:
+        """The same of any module that is a program."""
         environment = {
             "FOCAL_DATA_MIGRATION_URL": self.url(self.owner),
             "FOCAL_DATA_DATABASE_URL": self.url(self.service),
@@ -70,7 +74,7 @@ class Estate:
             "PYTHONPATH": str(cwd),
         }
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "alembic", *arguments),
+            *(sys.executable, "-m", module, *arguments),
             cwd=cwd,
             env=os.environ | environment,
             stdout=asyncio.subprocess.PIPE,

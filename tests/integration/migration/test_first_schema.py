@@ -147,13 +147,17 @@ async def test_one_migration_waits_for_another(new_estate: NewEstate) -> None:
     estate = await new_estate()
     async with migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE):
         upgrade = asyncio.create_task(runner.upgrade(estate.settings))
-        asked: set[object] = set()
-        async with asyncio.timeout(30), estate.connection() as connection:
-            while len(asked) < 5:
-                asked |= {row[0] for row in await connection.fetch(ASKED)}
-                await asyncio.sleep(0.01)
+        await _asked_often(estate)
         assert (False, None) == (upgrade.done(), (await runner.status(estate.settings)).current)
     assert (await upgrade).at_head
+
+
+async def _asked_often(estate: Estate) -> None:
+    asked: set[object] = set()
+    async with asyncio.timeout(30), estate.connection() as connection:
+        while len(asked) < 5:
+            asked |= {row[0] for row in await connection.fetch(ASKED)}
+            await asyncio.sleep(0.01)
 
 
 ASKED = """SELECT query_start FROM pg_stat_activity
@@ -164,6 +168,33 @@ async def test_at_head_there_is_no_waiting(estate: Estate) -> None:
     """A database at head is not migrated, whoever holds the lock."""
     async with asyncio.timeout(10), migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE):
         assert (await runner.upgrade(estate.settings)).at_head
+
+
+COMMANDS = [("alembic", "upgrade", "head"), ("focal_data.cli.main", "db", "upgrade")]
+
+
+@pytest.mark.slow
+async def test_at_head_no_command_waits(estate: Estate) -> None:
+    """While somebody holds the lock, both commands come back from a database at head, and leave it as it is."""
+    before = await estate.catalogue()
+    async with migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE), asyncio.timeout(60):
+        ends = await asyncio.gather(*(estate.program(*command) for command in COMMANDS))
+    assert [0, 0] == [code for code, _, _ in ends], [errors for _, _, errors in ends]
+    assert before == await estate.catalogue()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS, ids=["alembic", "focal-data"])
+async def test_behind_head_a_command_waits(new_estate: NewEstate, command: tuple[str, ...]) -> None:
+    """It asks for the lock again and again, changes nothing, and goes on when it is free."""
+    estate = await new_estate()
+    async with migration_lock(make_url(estate.url(estate.owner)), runner.VERSION_TABLE):
+        upgrade = asyncio.create_task(estate.program(*command))
+        await _asked_often(estate)
+        assert (False, None) == (upgrade.done(), (await runner.status(estate.settings)).current)
+    code, _, errors = await upgrade
+    assert 0 == code, errors
+    assert (await runner.status(estate.settings)).at_head
 
 
 async def test_a_revision_that_fails_is_rolled_back(new_estate: NewEstate) -> None:
