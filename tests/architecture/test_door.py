@@ -32,7 +32,7 @@ DRIVERS = (
 HIDDEN = {"DriverError", "Entity", "FieldCondition", "FieldNamed"}
 """A cause that nobody catches by name; the base of all entities, whose name the graph's entity has; what ``field`` gives."""
 
-WORKINGS = {f"focal_data.domain.{name}" for name in ("kinds", "listing", "matching")}
+WORKINGS = {f"focal_data.domain.{name}" for name in ("ideation_archive", "kinds", "listing", "matching")}
 """Modules that backends share, and nobody else needs."""
 
 BLOCKER = f"""

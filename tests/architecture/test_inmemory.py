@@ -34,6 +34,7 @@ ELSEWHERE = {
     "ideation_requirements": "kept with the session that it hangs on, as one value",
     "ideation_sessions": "kept by its stores, with all that hangs on it, as one value",
     "ideation_user_stories": "kept with the session that it hangs on, as one value",
+    "staged_embeddings": "where the owner re-embeds, at the tables alone",
 }
 """The tables without a kind of their own in memory, and why."""
 KINDS = [pytest.param(name, id=name) for name in sorted(OURS)]
