@@ -13,7 +13,7 @@ from focal_data.domain.ideation import (
     MessageRole,
 )
 from focal_data.domain.maturity import assessed
-from focal_data.errors import ConflictError, NotFoundError
+from focal_data.errors import ConflictError, NotFoundError, RetryableError
 from focal_data.providers.llm.base import LLMResponse
 from focal_data.services.ideation_words import TurnReply, new_requirements
 from focal_data.stores.ideation import IdeationStores
@@ -66,10 +66,18 @@ async def answered(
         },
     )
     stored = await stores.messages.create(answer)  # before the others, since it locks the session
+    await _require_behind(stores, question, stored)
     requirements = [await stores.requirements.create(requirement) for requirement in found]
     maturity = await stores.maturity.save(state)
     await stores.sessions.update(session)
     return ChatTurn(question, stored, requirements, maturity)
+
+
+async def _require_behind(stores: IdeationStores, question: ChatMessage, answer: ChatMessage) -> None:
+    """``RetryableError`` when something came between the two since it was looked, before the session was locked."""
+    found = await stores.messages.get_by_session(question.session_id, 2, position_of(question))
+    if [message.id for message in found] != [question.id, answer.id]:
+        raise RetryableError("ChatMessage: another changed the conversation meanwhile; nothing was written")
 
 
 async def turn_of(stores: IdeationStores, question: ChatMessage) -> ChatTurn | None:
