@@ -46,12 +46,13 @@ class _Load:
         try:
             async with self._scope.transaction() as tx:
                 await self._loader.begin(tx)
-                async for batch in batches:
+                async for some in batches:
+                    batch = some
                     self._ids += await self._loader.copy(tx, batch, count)
-                    count += len(batch)
+                    count, batch = count + len(batch), []
             return count
         except _REFUSALS as error:
-            if error.row is not None:
+            if error.row is not None or not batch:  # without a batch it is the source that raised it
                 raise
             refusal = error
         await self._blame(refusal, batch, count)

@@ -141,6 +141,7 @@ class _Run:
 
     async def rehearse(self) -> None:
         """Count, and change nothing."""
+        await self._refuse_mixing()
         await self._look()
         for kind in KINDS:
             async for batch in self._batches(kind):
@@ -149,6 +150,7 @@ class _Run:
 
     async def through(self) -> None:
         """Until all is in its place."""
+        await self._refuse_mixing()
         await self._execute(sql.discard(), {})
         await self._look()
         for number in range(ROUNDS if self._total else 0):
@@ -172,15 +174,13 @@ class _Run:
         )
 
     async def _look(self) -> None:
-        """How much there is to do, and how much of it is done; and that nothing would be mixed."""
-        if self._job.which is ToEmbed.MISSING:
-            await self._refuse_mixing()
+        """How much there is to do, and how much of it is done."""
         self._total = await self._counted(sql.wanting)
         self._done = self._total - await self._counted(sql.left)
         self._tell(self._done, self._total)
 
     async def _refuse_mixing(self) -> None:
-        for kind in KINDS:
+        for kind in KINDS if self._job.which is ToEmbed.MISSING else ():
             if await self._count(sql.wanting(kind, ToEmbed.OTHER)):
                 raise ConflictError(
                     f"{kind.name} of this tenant have embeddings of another model than {self._model.model_id},"
@@ -215,7 +215,10 @@ class _Run:
             return []
         await self._job.pace.take(len(texts))
         try:
-            return [self._usable(made) for made in await self._model.embed_batch(texts)]
+            made = await self._model.embed_batch(texts)
+            if len(made) != len(texts):
+                raise UsageError("this provider makes more or fewer embeddings than it is given texts")
+            return [self._usable(one) for one in made]
         except (InvalidDataError, ContentFilterError) as error:
             if len(texts) == 1:
                 log_failure("reembedding", "embed", error=type(error), tenant=self._scope.tenant_id)
@@ -226,6 +229,8 @@ class _Run:
     def _usable(self, made: Embedding) -> Embedding | None:
         if made.model != self._model.model_id:
             raise UsageError("this provider's embeddings have another model than its model_id")
+        if len(made) != self._model.dimensions:
+            raise UsageError("this provider's embeddings have another length than its dimensions")
         try:
             return made.rounded()
         except ValueError:

@@ -115,9 +115,10 @@ class Kind:
         return {ToEmbed.OTHER: other, ToEmbed.MISSING: missing, ToEmbed.ALL: or_(other, missing)}[which]
 
     def staged(self) -> ColumnElement[bool]:
-        """That a staged row is of what a row holds now."""
+        """That a staged row is ``model``'s, and of what a row holds now."""
         s = STAGED.c
         ours = and_(s.tenant_id == bindparam("tenant_id"), s[self.key] == self.table.c.id)
+        ours = and_(ours, s.target_model == bindparam("model"))
         return and_(ours, s.revision == self.revision, s.digest == self.digest)
 
 

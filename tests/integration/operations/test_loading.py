@@ -165,6 +165,26 @@ async def test_an_error_of_the_source_undoes_all(op: Operator, tenant: Tenant, a
     assert 5 == await load(episodes(agent, 5))
 
 
+@pytest.mark.parametrize("count", [0, 3, 4, 6])
+@pytest.mark.parametrize(
+    "error", [InvalidDataError("line 7", "is no episode"), NotFoundError("File")], ids=type
+)
+async def test_a_refusal_of_the_source_is_no_rows(
+    op: Operator, tenant: Tenant, agent: Agent, count: int, error: FocalDataError
+) -> None:
+    """After whole batches and parts of one: none of the rows before it is blamed, though it is an error that rows have."""
+
+    def broken() -> Iterator[Episode]:
+        yield from episodes(agent, count)
+        raise error
+
+    said = str(error)
+    with pytest.raises(type(error)) as raised:
+        await op.tenant(tenant.tenant_id).load_episodes(broken())
+    assert (error, said, None) == (raised.value, str(raised.value), raised.value.row)  # type: ignore[attr-defined]
+    assert [] == await stored(tenant, agent)
+
+
 async def test_searches_are_complete_meanwhile(op: Operator, tenant: Tenant, agent: Agent) -> None:
     """Others see what was there before, all of it and nothing else, until the load ends; and then all."""
     await tenant.memory.add_episodes(episodes(agent, 5))

@@ -363,6 +363,48 @@ async def test_another_model_begins_anew(op: Operator, world: World) -> None:
     assert (FOUND, NOTHING, NOTHING) == tuple([await world.found(model) for model in (third, NEW, OLD)])
 
 
+async def test_what_is_staged_for_one_model_is_nothing_to_another(
+    op: Operator, world: World, focal_settings: Settings
+) -> None:
+    """A dry run of another counts all; and to fill in by one that no search would find takes nothing away."""
+    tenant, third = op.tenant(world.tenant_id), FakeEmbeddingProvider(8, model_id="third-model")
+    with pytest.raises(ConflictError):
+        await tenant.reembed(Refusing("episode 4", InvalidDataError("texts[0]", "no")), SMALL)
+    assert ALL == (await tenant.reembed(third, SMALL, dry_run=True)).counts
+    with pytest.raises(ConflictError, match="another model"):
+        await tenant.reembed(third, EmbeddingJob(which=ToEmbed.MISSING))
+    assert sum(ALL.values()) == await staged(focal_settings, world.tenant_id)
+
+
+@pytest.mark.parametrize("extra", [-1, 1])
+async def test_a_provider_that_makes_another_number_is_refused(
+    op: Operator, world: World, focal_settings: Settings, extra: int
+) -> None:
+    """Nobody could tell which text is whose."""
+
+    class Miscounting(FakeEmbeddingProvider):
+        async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
+            made = await super().embed_batch(texts)
+            return [*made, *made][: len(texts) + extra]
+
+    with pytest.raises(UsageError, match="more or fewer"):
+        await op.tenant(world.tenant_id).reembed(Miscounting(24, model_id="new-model"), SMALL)
+    assert (FOUND, 0) == (await world.found(OLD), await staged(focal_settings, world.tenant_id))
+
+
+async def test_a_provider_with_two_lengths_is_refused(op: Operator, world: World) -> None:
+    """Vectors of two lengths are hardly of one model."""
+
+    class Shortening(FakeEmbeddingProvider):
+        async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
+            made = await super().embed_batch(texts)
+            return [*made[:-1], Embedding(made[-1].vector[:3], model=self.model_id)]
+
+    with pytest.raises(UsageError, match="length"):
+        await op.tenant(world.tenant_id).reembed(Shortening(24, model_id="new-model"), SMALL)
+    assert FOUND == await world.found(OLD)
+
+
 async def test_a_provider_with_two_names_is_refused(op: Operator, world: World) -> None:
     """Its embeddings would never be those that were asked for."""
 
