@@ -26,6 +26,7 @@ from focal_data.stores.ideation import (
     IdeationPRDStore,
     IdeationRequirementStore,
     IdeationSessionStore,
+    next_version,
 )
 
 E = TypeVar("E", bound=ValueObject)
@@ -107,7 +108,7 @@ class InMemoryIdeationSessionStore(_InMemoryIdeation, IdeationSessionStore):
             current = project.session
             if current.version != mine.version:
                 raise StaleRevisionError(IdeationSession.__name__, current.version)
-            stamps = {"version": current.version + 1, "created_at": current.created_at}
+            stamps = {"version": next_version(current.version), "created_at": current.created_at}
             stored = mine.model_copy(update=stamps | {"updated_at": self._scope.now()})
             return replace(project, session=stored), stored
 

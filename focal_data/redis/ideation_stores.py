@@ -37,6 +37,7 @@ from focal_data.stores.ideation import (
     IdeationPRDStore,
     IdeationRequirementStore,
     IdeationSessionStore,
+    next_version,
 )
 
 T = TypeVar("T")
@@ -110,7 +111,7 @@ class RedisIdeationSessionStore(_Store, IdeationSessionStore):
             if stored.version != mine.version:
                 raise StaleRevisionError(IdeationSession.__name__, stored.version)
             times = {"created_at": stored.created_at, "updated_at": self._scope.now()}
-            return self._put(work, mine, version=stored.version + 1, **times)
+            return self._put(work, mine, version=next_version(stored.version), **times)
 
         return await self._run(mine.id, call)
 

@@ -17,6 +17,7 @@ from focal_data.errors import InvalidDataError, NotFoundError, StaleRevisionErro
 from focal_data.repositories.bulk import Road
 from focal_data.repositories.ground import E, GroundRepository, TableT
 from focal_data.stores.base import checked_limit, checked_offset
+from focal_data.stores.ideation import MAX_VERSION, next_version
 from focal_data.tables.ideation import ChatMessageTable, IdeationSessionTable
 
 KEY: Final = ("tenant_id", "id")
@@ -25,7 +26,7 @@ KEY: Final = ("tenant_id", "id")
 class IdeationRepository(GroundRepository[TableT, E]):
     """A table of the studio's: what all of them have."""
 
-    times: ClassVar[tuple[str, ...]] = ("created_at",)
+    times: ClassVar[tuple[str, ...]] = ("created_at", cls.c.version < MAX_VERSION)
     """What the store's clock sets in a new one."""
 
     def new(self, entity: E) -> E:
@@ -80,7 +81,8 @@ class IdeationRepository(GroundRepository[TableT, E]):
     @classmethod
     def by_code_points(cls, column: str) -> ColumnElement[Any]:
         """A text column, sorted as Python sorts text, whatever the database's collation."""
-        return cls.c[column].collate("C")
+        collated: ColumnElement[Any] = cls.c[column].collate("C")
+        return collated
 
 
 class IdeationPartRepository(IdeationRepository[TableT, E]):
@@ -142,13 +144,15 @@ class IdeationSessionRepository(IdeationRepository[IdeationSessionTable, Ideatio
         checked = self.mapper.checked(session, self._scope.tenant_id)
         if checked.version == 0:
             raise InvalidDataError("version", "must be the stored one's: 0 is not stored yet")
-        changed = checked.model_copy(update={"updated_at": self._scope.now()})
+        changed: IdeationSession = checked.model_copy(update={"updated_at": self._scope.now()})
         values = self.mapper.to_row(changed) | {"key_id": changed.id, "key_version": checked.version}
         kept = await self._row(self._update(), values)
         if kept is None:
             current = await self.get(changed.id)
             if current is None:
                 raise NotFoundError(IdeationSession.__name__)
+            if current.version == checked.version:
+                next_version(current.version)
             raise StaleRevisionError(IdeationSession.__name__, current.version)
         return changed.model_copy(update=dict(kept))
 
@@ -184,7 +188,8 @@ class IdeationSessionRepository(IdeationRepository[IdeationSessionTable, Ideatio
     def _update(cls) -> Statement:
         changes = {name: value for name, value in cls.given().items() if name not in (*KEY, "created_at")}
         changes["version"] = cls.c.version + 1
-        key = (cls.c.id == bindparam("key_id"), cls.c.version == bindparam("key_version"))
+        version = (cls.c.version == bindparam("key_version"), cls.c.version < MAX_VERSION)
+        key = (cls.c.id == bindparam("key_id"), *version)
         statement = update(cls.table).values(changes).where(*cls.scoped(), *key)
         return Statement(statement.returning(cls.c.created_at, cls.c.version))
 
@@ -211,7 +216,7 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
         new = self.new(entity)
 
         async def work(tx: Transaction) -> ChatMessage:
-            (placed,) = await ChatMessageRepository(tx)._placed([new])
+            (placed, cls.c.version < MAX_VERSION) = await ChatMessageRepository(tx)._placed([new])
             await tx.execute(self.inserting(), self.mapper.to_row(placed))
             return placed
 
@@ -263,7 +268,7 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
 
     @classmethod
     def _order(cls) -> Sequence[ColumnElement[Any]]:
-        return (cls.c.position,)
+        return (cls.c.position, cls.c.version < MAX_VERSION)
 
     @classmethod
     @cache

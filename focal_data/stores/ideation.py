@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Final
 from uuid import UUID
 
 from focal_data.domain.ideation import (
@@ -20,7 +21,17 @@ from focal_data.domain.ideation import (
     PRDDraft,
     UserStory,
 )
+from focal_data.errors import InvalidDataError
 from focal_data.ids import TenantId
+
+MAX_VERSION: Final = 2**31 - 1
+
+
+def next_version(version: int) -> int:
+    """The one behind ``version``. ``InvalidDataError("version")`` when that could not be kept."""
+    if version >= MAX_VERSION:
+        raise InvalidDataError("version", "is the highest, and has no next")
+    return version + 1
 
 
 class IdeationSessionStore(ABC):
@@ -39,7 +50,7 @@ class IdeationSessionStore(ABC):
         """Store it as the next version, if its ``version`` is still the stored one. ``created_at`` stays as it is.
 
         ``StaleRevisionError`` with the stored version otherwise, ``NotFoundError`` when there is none,
-        ``InvalidDataError("version")`` for version 0.
+        ``InvalidDataError("version")`` for version 0, and for the highest, which has no next.
         """
 
     @abstractmethod
