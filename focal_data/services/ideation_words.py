@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from focal_data.domain.base import NonEmptyText
+from focal_data.domain.base import NO_NUL
 from focal_data.domain.ideation import (
     ChatMessage,
     ExtractedRequirement,
@@ -41,6 +41,10 @@ Write the user stories of the project in the conversation, in its language.
 Name the requirements that each of them meets by their numbers in the list below."""
 
 
+Said = Annotated[str, Field(min_length=1, pattern=r"\S"), NO_NUL]
+"""Text that is not blank."""
+
+
 class ModelReply(BaseModel):
     """What a model answers in. It is checked like everything that comes from outside."""
 
@@ -50,7 +54,7 @@ class ModelReply(BaseModel):
 class FoundRequirement(ModelReply):
     """A requirement that the model found in the conversation."""
 
-    description: NonEmptyText
+    description: Said
     type: RequirementType
     priority: RequirementPriority
     category: MaturityAspect | None
@@ -66,7 +70,7 @@ class AspectScore(ModelReply):
 class TurnReply(ModelReply):
     """The model's side of a turn."""
 
-    reply: NonEmptyText
+    reply: Said
     requirements: list[FoundRequirement]
     maturity: list[AspectScore]
 
@@ -74,25 +78,25 @@ class TurnReply(ModelReply):
 class SectionReply(ModelReply):
     """One section of a requirements document."""
 
-    heading: NonEmptyText
-    content: NonEmptyText
+    heading: Said
+    content: Said
 
 
 class PRDReply(ModelReply):
     """A requirements document."""
 
-    title: NonEmptyText
+    title: Said
     sections: Annotated[list[SectionReply], Field(min_length=1)]
 
 
 class StoryReply(ModelReply):
     """A user story; it names requirements by their numbers in the list that the model was shown."""
 
-    title: NonEmptyText
-    as_a: NonEmptyText
-    i_want: NonEmptyText
-    so_that: NonEmptyText
-    acceptance_criteria: list[NonEmptyText]
+    title: Said
+    as_a: Said
+    i_want: Said
+    so_that: Said
+    acceptance_criteria: list[Said]
     requirements: list[int]
     priority: RequirementPriority
 

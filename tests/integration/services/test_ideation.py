@@ -204,10 +204,12 @@ async def test_a_turn_that_fails_leaves_the_message_and_is_tried_again(
 async def test_an_answer_that_does_not_fit_stores_nothing(
     studio: IdeationService, session: IdeationSession, llm: FakeLLMProvider
 ) -> None:
-    """Nor does one with a score that is none, or text that can't be kept; each was asked for once more."""
+    """Nor does one with a score that is none, or text that is blank or can't be kept; each was asked for once more."""
     good = says("x", "y", users=1).model_dump_json()
     for bad in (
         "no JSON",
+        good.replace('"x"', r'" \n"'),
+        good.replace('"y"', '"\u2003"'),
         good.replace("1.0", "101"),
         good.replace('"x"', r'"\u0000"'),
         good.replace("users", "u"),
@@ -217,7 +219,7 @@ async def test_an_answer_that_does_not_fit_stores_nothing(
             await (studio.retry(session.id) if llm.calls else studio.chat(session.id, "A shop"))
     seen = await studio.resume(session.id)
     assert (1, [], 1) == (len(seen.messages), seen.requirements, seen.session.version)
-    assert 8 == len(llm.calls)
+    assert 12 == len(llm.calls)
 
 
 async def test_a_message_that_waits_comes_first(
