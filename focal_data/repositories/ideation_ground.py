@@ -26,7 +26,7 @@ KEY: Final = ("tenant_id", "id")
 class IdeationRepository(GroundRepository[TableT, E]):
     """A table of the studio's: what all of them have."""
 
-    times: ClassVar[tuple[str, ...]] = ("created_at", cls.c.version < MAX_VERSION)
+    times: ClassVar[tuple[str, ...]] = ("created_at",)
     """What the store's clock sets in a new one."""
 
     def new(self, entity: E) -> E:
@@ -216,7 +216,7 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
         new = self.new(entity)
 
         async def work(tx: Transaction) -> ChatMessage:
-            (placed, cls.c.version < MAX_VERSION) = await ChatMessageRepository(tx)._placed([new])
+            (placed,) = await ChatMessageRepository(tx)._placed([new])
             await tx.execute(self.inserting(), self.mapper.to_row(placed))
             return placed
 
@@ -268,7 +268,7 @@ class ChatMessageRepository(IdeationPartRepository[ChatMessageTable, ChatMessage
 
     @classmethod
     def _order(cls) -> Sequence[ColumnElement[Any]]:
-        return (cls.c.position, cls.c.version < MAX_VERSION)
+        return (cls.c.position,)
 
     @classmethod
     @cache
