@@ -14,6 +14,12 @@ MAX_WORDS: Final = 32
 INDEXED_CHARACTERS: Final = 100_000
 """How much of a content is found by its words: at most 8 bytes of tsvector a character, of the 1 MB that one may have."""
 
+LAST_PLACE: Final = 16_383
+"""Where in a content a phrase ends at the latest, in words: a tsvector takes all that come behind for one place."""
+
+MAX_PLACES: Final = 255
+"""Of a word, so many occurrences in a content count, in phrases and for its rank: a tsvector keeps no more."""
+
 SNIPPET_CHARACTERS: Final = 2000
 """How much of a content a snippet is looked for in; one of 9 KB would take fifteen times as long."""
 

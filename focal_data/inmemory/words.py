@@ -18,11 +18,11 @@ from typing import Any, Final
 import snowballstemmer
 
 from focal_data.domain.memory import Language
-from focal_data.domain.words import INDEXED_CHARACTERS, SNIPPET_CHARACTERS
+from focal_data.domain.words import INDEXED_CHARACTERS, LAST_PLACE, MAX_PLACES, SNIPPET_CHARACTERS
 from focal_data.inmemory.stop_words import STOP_WORDS
 
 Places = Mapping[str, list[int]]
-"""Where each stem of a content stands: places of words, from 0."""
+"""Where each stem of a content stands: places of words, from 1."""
 
 SNIPPET_WORDS: Final = 35
 WORDS_BEFORE: Final = 5
@@ -124,11 +124,16 @@ def _phrase(text: str, language: Language) -> tuple[tuple[str, int], ...]:
 
 
 def _places(text: str, language: Language) -> Places:
-    places = defaultdict(list)
-    for n, word in enumerate(words(text, language)):
+    places: defaultdict[str, list[int]] = defaultdict(list)
+    for n, word in enumerate(words(text, language), 1):
         if word.stem is not None:
-            places[word.stem].append(n)
+            _keep(places[word.stem], min(n, LAST_PLACE))
     return places
+
+
+def _keep(places: list[int], place: int) -> None:
+    if len(places) < MAX_PLACES and places[-1:] != [place]:
+        places.append(place)
 
 
 def words(text: str, language: Language) -> Iterator[Word]:

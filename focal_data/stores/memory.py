@@ -96,7 +96,8 @@ class MemoryStore(ABC):
         It is read in the language of each episode; ``filters.languages`` narrows them. In ``simple`` a word is found by
         itself, upper and lower case alike. In the other languages it is found by its stem, and stop words (in English
         *the*, *of*, *and* …) are passed over, in queries and in contents, where they keep their place within a phrase; a
-        word with a digit in it is its own stem. The first 100,000 characters of a content are searched.
+        word with a digit in it is its own stem. The first 100,000 characters of a content are searched; a phrase, in the first
+        16,383 words of these, and at the first 255 places of each word.
 
         What each backend does in its own way: the numbers in ``score`` (above 0; of one word, more occurrences count
         more), the order of hits of several words, which words are stop words, and the finer points of stems.

@@ -221,6 +221,26 @@ class TextSearchContract(MemorySuite):
         assert 1 == len(await memory.text_search_episodes(agent, "first"))
         assert [] == await memory.text_search_episodes(agent, "last")
 
+    async def test_phrases_are_found_in_the_beginning_of_a_long_content(
+        self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
+    ) -> None:
+        """In the first 16,383 words, and at the first 255 places of each word; words alone are found anywhere."""
+        await memory.add_episode(episode("a " * 16_380 + "one two three four five"))
+        await memory.add_episode(episode("six seven " * 255 + "six eight"))
+        for query, count in {
+            "five": 1,
+            '"one two"': 1,
+            '"two three"': 1,
+            '"three four"': 0,
+            "four-five": 0,
+            'five -"four five"': 1,
+            '"a one"': 0,
+            '"seven six"': 1,
+            "eight": 1,
+            '"six eight"': 0,
+        }.items():
+            assert (query, count) == (query, len(await memory.text_search_episodes(agent, query)))
+
     async def test_whole_words_whatever_their_case(
         self, memory: MemoryStore, episode: MakeEpisode, agent: UUID
     ) -> None:
