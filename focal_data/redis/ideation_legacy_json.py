@@ -47,6 +47,12 @@ _NESTED: Final[Mapping[tuple[type[ValueObject], str], type[ValueObject]]] = {
     (MaturityState, "categories"): MaturityCategory,
     (PRDDraft, "sections"): PRDSection,
 }
+_PLAIN: Final[Mapping[object, tuple[tuple[type, ...], str]]] = {
+    int: ((int,), "is no integer"),
+    float: ((float, int), "is no number"),
+    bool: ((bool,), "is neither true nor false"),
+}
+"""What JSON has for these; pydantic would take text and each other for them, too."""
 _LONGEST_NAME: Final = 64
 
 
@@ -137,6 +143,9 @@ class _Reader:
         values = {name: value for name, value in named.items() if value is not None}
         if missing := shape.required - values.keys():
             raise UnreadableError(f"{path}{min(missing)}: is missing")
+        for name, (types, wrong) in shape.plain.items():
+            if name in values and type(values[name]) not in types:
+                raise UnreadableError(f"{path}{name}: {wrong}")
         for name in shape.times & values.keys():
             values[name] = self._time(values[name], path + name)
         for name, part in shape.nested.items():
@@ -184,6 +193,7 @@ class _Shape:
     fields: frozenset[str]
     required: frozenset[str]
     times: frozenset[str]
+    plain: Mapping[str, tuple[tuple[type, ...], str]]
     nested: Mapping[str, type[ValueObject]]
 
 
@@ -194,6 +204,11 @@ def _shape(kind: type[ValueObject]) -> _Shape:
         fields,
         fields - _LEFT_OUT.get(kind, frozenset()) - {"session_id"},
         fields & {"created_at", "updated_at", "timestamp"},
+        {
+            name: _PLAIN[field.annotation]
+            for name, field in kind.model_fields.items()
+            if field.annotation in _PLAIN
+        },
         {name: part for (whole, name), part in _NESTED.items() if whole is kind},
     )
 
