@@ -50,6 +50,7 @@ from focal_data.migration.definitions import (
 )
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import in_order, leaves
+from focal_data.migration.primary_keys import dropped_once, primary_key_changes
 from focal_data.migration.writing import ChangeTypeOp, ReplaceColumnOp
 from focal_data.tables.shape import name_of
 
@@ -152,6 +153,7 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
     upgrade.ops = [told for op in kept for told in _with_cast(op, compared)]
     for name in compared.reflected.keys() & compared.tables.keys():
         upgrade.ops += _changes(name, compared, context)
+    upgrade.ops = dropped_once(upgrade.ops)
     for name, table in compared.tables.items():
         if name not in compared.reflected:
             upgrade.ops += [
@@ -173,6 +175,7 @@ def _changes(name: str, compared: Comparison, context: AutogenContext) -> Iterat
     yield from _indexes(found, old, new, affected, context)
     yield from _checks(found, new, affected, context)
     yield from _uniques(found, name, affected)
+    yield from primary_key_changes(found, new, affected, compared.reflected)
     for column in sorted(remade):
         yield from _made_anew(name, old.columns[column], new.columns[column])
     yield from _statistics(found, name, affected)

@@ -26,6 +26,9 @@ from focal_data.migration.connection import beneath
 CHECK, UNIQUE, INDEX, STATISTICS = "check", "unique", "index", "statistics"
 TYPE, DEFAULT, COMPUTED, USES, EXPRESSION = "type", "default", "computed", "uses", "expression"
 COMPUTES: Final = "computes"
+PRIMARY: Final = "primary"
+LEANING: Final = "leaning"
+"""A foreign key, with its table in front, that needs the index of the primary key."""
 UNPROVEN: Final = "unproven"
 """A foreign key that was added NOT VALID, and never validated."""
 
@@ -46,8 +49,13 @@ _QUERY: Final = """
            pg_get_expr(adbin, adrelid) || CASE attgenerated WHEN 'v' THEN ' VIRTUAL' ELSE '' END
       FROM columns JOIN pg_attrdef ON adrelid = columns.oid AND adnum = attnum
     UNION ALL
-    SELECT CASE contype WHEN 'c' THEN 'check' ELSE 'unique' END, name, conname::text, pg_get_constraintdef(c.oid)
-      FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype IN ('c', 'u')
+    SELECT CASE contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' ELSE 'unique' END, name, conname::text,
+           pg_get_constraintdef(c.oid)
+      FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype IN ('c', 'p', 'u')
+    UNION ALL
+    SELECT 'leaning', name, concat(f.conrelid::regclass, '.', f.conname), ''
+      FROM ours JOIN pg_constraint p ON p.conrelid = ours.oid AND p.contype = 'p'
+      JOIN pg_constraint f ON f.conindid = p.conindid AND f.contype = 'f' AND f.conparentid = 0
     UNION ALL
     SELECT 'unproven', name, conname::text, pg_get_constraintdef(c.oid)
       FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype = 'f' AND NOT convalidated

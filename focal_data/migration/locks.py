@@ -51,8 +51,9 @@ def _rule(pattern: str, lock: str, *, rewrites: bool = False, warning: str | Non
 
 _RULES: Final = (  # the first that matches
     _rule("CREATE (UNIQUE )?INDEX CONCURRENTLY .*? ON (ONLY )?<table>", SHARE_UPDATE_EXCLUSIVE),
+    _rule("CREATE (UNIQUE )?INDEX .*? ON ONLY <table>", SHARE),  # of a partitioned table: of nothing
     _rule(
-        "CREATE (UNIQUE )?INDEX .*? ON (ONLY )?<table>",
+        "CREATE (UNIQUE )?INDEX .*? ON <table>",
         SHARE,
         warning="builds an index while nobody can write: CONCURRENTLY, in a revision of its own",
     ),

@@ -15,13 +15,15 @@ from typing import Any, Final
 
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Column, text
+from sqlalchemy import Column, Table, text
 from sqlalchemy.schema import Computed
 
 from focal_data.migration.changes import AddUniqueOp, ChangeEnumOp, SetNotNullOp, ValidateConstraintOp
 from focal_data.migration.filling import filler
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import leaves
+from focal_data.migration.partitions import by_partition
+from focal_data.migration.primary_keys import AddPrimaryKeyOp, RemovePrimaryKeyOp
 from focal_data.migration.writing import ChangeTypeOp, Flagged, OnlineOps, ReplaceColumnOp
 
 LOST: Final = (
@@ -36,9 +38,15 @@ BUILDS: Final = (
     "Builds its index while nobody can write to the table."
     " On a large one: build the unique index concurrently first."
 )
+KEYS: Final = (
+    "Builds its index, and nobody can use the table meanwhile."
+    " On a large one: a unique index built concurrently first, then PRIMARY KEY USING INDEX."
+)
+LEANING: Final = "Fails until foreign keys are dropped that these migrations don't know:"
 NARROWS: Final = "Fails while a row has a value that is taken away, and writes every row anew."
 PARTITIONED: Final = (
-    "A partitioned table: on a large one build it on each partition concurrently, and attach them."
+    "A partitioned table, whose index is built while nobody can write."
+    " On a large one: op.create_index_by_partition, outside a transaction."
 )
 
 
@@ -119,13 +127,13 @@ def _parts(upgrade: ops.UpgradeOps, partitioned: set[str]) -> tuple[_Revision, _
         if isinstance(op, ChangeEnumOp) and op.only_adds:
             values.ops.append(op)
         elif isinstance(op, ops.CreateIndexOp | ops.DropIndexOp) and about.can_wait(op):
-            online.ops.append(op)
-        elif isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False:
+            online.ops.append(by_partition(op) if op.table_name in partitioned else op)
+        elif isinstance(op, ops.AlterColumnOp) and op.modify_nullable is False and not about.is_key(op):
             main.ops += _without_not_null(op)
             online.ops.append(SetNotNullOp(op.table_name, op.column_name))
-        elif isinstance(op, ops.CreateCheckConstraintOp | ops.CreateForeignKeyOp) and about.stays(
-            _table_of(op)
-        ):
+        elif isinstance(
+            op, ops.CreateCheckConstraintOp | ops.CreateForeignKeyOp
+        ) and about.can_be_proven_later(op):
             op.kw["postgresql_not_valid"] = True
             main.ops.append(op)
             online.ops.append(ValidateConstraintOp(_table_of(op), str(op.constraint_name)))
@@ -146,6 +154,8 @@ class _Circumstances:
     changed: dict[str, set[str]]
     """The columns that are dropped, replaced or get another type, by their table."""
     partitioned: set[str]
+    keyed: dict[str, frozenset[str]]
+    """The columns of a new primary key, by its table."""
 
     @classmethod
     def of(cls, found: Sequence[MigrateOperation], partitioned: set[str]) -> _Circumstances:
@@ -158,11 +168,21 @@ class _Circumstances:
             {op.table_name for op in found if isinstance(op, ops.DropTableOp)},
             changed,
             partitioned,
+            {op.table: op.columns for op in found if isinstance(op, AddPrimaryKeyOp)},
         )
 
     def stays(self, table: str) -> bool:
-        """Whether it is there before, and after, and is no partitioned one, of which PostgreSQL refuses what can wait."""
-        return table not in self.made | self.dropped | self.partitioned
+        """Whether it is there before, and after."""
+        return table not in self.made | self.dropped
+
+    def is_key(self, op: ops.AlterColumnOp) -> bool:
+        """Whether it must not be NULL before the primary key is made, and for as long as that is there."""
+        return op.column_name in self.keyed.get(op.table_name, ())
+
+    def can_be_proven_later(self, op: ops.CreateCheckConstraintOp | ops.CreateForeignKeyOp) -> bool:
+        """Whether it can be added NOT VALID; PostgreSQL 16 refuses that for the foreign keys of a partitioned table."""
+        refused = isinstance(op, ops.CreateForeignKeyOp) and op.source_table in self.partitioned
+        return self.stays(_table_of(op)) and not refused
 
     def can_wait(self, op: ops.CreateIndexOp | ops.DropIndexOp) -> bool:
         """Whether an index can be built or dropped after everything else, and that undone before everything else."""
@@ -226,11 +246,20 @@ def _remark(op: MigrateOperation, made: set[str], partitioned: set[str]) -> str 
             remark = REWRITES
         case ChangeEnumOp() if not op.only_adds:
             remark = NARROWS
+        case RemovePrimaryKeyOp() if op.others:
+            remark = f"{LEANING} {', '.join(sorted(op.others))}"
+        case AddPrimaryKeyOp():
+            remark = KEYS
         case ops.CreateUniqueConstraintOp() | AddUniqueOp():
             remark = BUILDS
         case ops.CreateIndexOp() if op.table_name in partitioned - made:
             remark = PARTITIONED
     return remark
+
+
+def _is_numbered(column: Column[Any]) -> bool:
+    table: Table | None = column.table
+    return table is not None and table.autoincrement_column is column
 
 
 def _computed(column: Column[Any]) -> bool:
@@ -245,7 +274,7 @@ def _added(op: ops.AddColumnOp) -> MigrateOperation:
         column.nullable
         or column.server_default is not None
         or column.identity is not None
-        or column.primary_key
+        or _is_numbered(column)
     ):
         return op
     value = filler(column)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
@@ -13,6 +13,7 @@ from alembic.operations import MigrateOperation, ops
 from focal_data.database.tenancy import quoted
 from focal_data.migration.changes import DropNotNullOp, SetNotNullOp
 from focal_data.migration.definitions import TypeChange
+from focal_data.migration.partitions import CreatePartitionedIndexOp, DropPartitionedIndexOp
 
 
 class ChangeTypeOp(ops.AlterColumnOp):
@@ -77,7 +78,7 @@ class OnlineOps(ops.OpContainer):
 @renderers.dispatch_for(OnlineOps)
 def _render_online(context: AutogenContext, op: OnlineOps) -> list[str]:
     prefix = context.opts["alembic_module_prefix"]
-    brief = [inner for inner in op.ops if isinstance(inner, SetNotNullOp | DropNotNullOp)]
+    brief = [inner for inner in op.ops if isinstance(inner, _BRIEF)]
     patient = [inner for inner in op.ops if inner not in brief]
     lines = [line for inner in brief for line in render_op(context, inner)]
     if patient:  # they hold nobody up, and wait for every older transaction
@@ -85,6 +86,10 @@ def _render_online(context: AutogenContext, op: OnlineOps) -> list[str]:
         lines += [line for inner in _repeatable(patient) for line in _render_concurrent(context, inner)]
         lines.append(f'{prefix}execute("RESET lock_timeout")')
     return [f"with {prefix}get_context().autocommit_block():", *lines, ""]
+
+
+_BRIEF: Final = (SetNotNullOp, DropNotNullOp, CreatePartitionedIndexOp, DropPartitionedIndexOp)
+"""Each waits for its locks as it should, by itself."""
 
 
 def _repeatable(operations: Sequence[MigrateOperation]) -> Iterator[MigrateOperation]:

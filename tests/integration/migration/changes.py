@@ -19,6 +19,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     SmallInteger,
     String,
     Table,
@@ -38,12 +39,13 @@ Declare = Callable[[MetaData], object]
 
 @dataclass(frozen=True)
 class Change:
-    """``row`` is what a row of notes has besides, as SQL."""
+    """``row`` is what a row of notes has besides, as SQL; ``partitions`` are made before it."""
 
     before: Declare
     after: Declare
     operations: list[str]
     row: dict[str, str] = field(default_factory=dict)
+    partitions: tuple[str, ...] = ()
 
 
 def new_metadata() -> MetaData:
@@ -81,6 +83,27 @@ def also(declare: Declare, name: str, *make: Callable[[], Any], **options: Any) 
         Table(name, metadata, *_key(), *(item() for item in make), **options)
 
     return both
+
+
+def keyed(*key: str, name: str | None = None, more: tuple[Callable[[], Any], ...] = ()) -> Declare:
+    """Declares notes and pages with this primary key, or without any."""
+
+    def declare(metadata: MetaData) -> None:
+        notes()(metadata)
+        columns = [Column("tenant_id", Uuid, nullable=False), Column("id", Uuid, nullable=False)]
+        primary = [PrimaryKeyConstraint(*key, name=name)] if key else []
+        Table("pages", metadata, *columns, Column("number", Integer), *primary, *(item() for item in more))
+
+    return declare
+
+
+def lines(declare: Declare, **options: Any) -> Declare:
+    """Declares lines besides, which refer to pages."""
+
+    def key() -> ForeignKeyConstraint:
+        return ForeignKeyConstraint(["tenant_id", "page_id"], ["pages.tenant_id", "pages.id"], **options)
+
+    return also(declare, "lines", column("page_id", Uuid), key)
 
 
 def _key() -> list[Column[Any]]:
@@ -154,6 +177,22 @@ def having(*functions: Function) -> Declare:
     return notes(info={"functions": functions})
 
 
+def parted(*make: Callable[[], Any], **options: Any) -> Declare:
+    """Declares notes in partitions."""
+    return notes(*make, postgresql_partition_by="HASH (tenant_id)", **options)
+
+
+PARTITIONS = (
+    "CREATE TABLE notes_0 PARTITION OF notes FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+    "CREATE TABLE notes_1 PARTITION OF notes FOR VALUES WITH (MODULUS 2, REMAINDER 1) PARTITION BY HASH (id)",
+    "CREATE TABLE notes_1_0 PARTITION OF notes_1 FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+    (
+        'CREATE TABLE "Notes-of-whose-partition-the-name-is-quite-long" PARTITION OF notes_1'
+        " FOR VALUES WITH (MODULUS 2, REMAINDER 1)"
+    ),
+)
+"""One of which has partitions of its own."""
+BY_PARTITION = ["drop_index_by_partition", "create_index_by_partition"]
 v3, v, h3 = column("v", VECTOR(3)), column("v", VECTOR), column("v", HALFVEC(3))
 by_words = ix("ix_notes_words", "words", postgresql_using="gin")
 REBUILT = ["drop_index", "create_index"]
@@ -382,6 +421,48 @@ CHANGES: dict[str, Change] = {
     "index on a column that comes": Change(
         notes(), notes(column("n", Integer), ix("ix_notes_n", "tenant_id", "n")), ["add_column", *NEW_INDEX]
     ),
+    # partitions
+    "index of partitions added": Change(
+        parted(),
+        parted(ix("ix_notes_a", "tenant_id", "lower(title)", postgresql_where=text("title <> '50%::text'"))),
+        ["create_index_by_partition"],
+        partitions=PARTITIONS,
+    ),
+    "unique index of partitions added": Change(
+        parted(),
+        parted(ix("uq_notes_a", "tenant_id", "id", "stars", unique=True, postgresql_include=["title"])),
+        ["create_index_by_partition"],
+        partitions=PARTITIONS,
+    ),
+    "index of partitions dropped": Change(
+        parted(ix("ix_notes_a", "tenant_id", "stars")),
+        parted(),
+        ["drop_index_by_partition"],
+        partitions=PARTITIONS,
+    ),
+    "index of partitions changed": Change(
+        parted(v3, hnsw(m=8)),
+        parted(v3, hnsw(m=12)),
+        BY_PARTITION,
+        {"v": "'[1,2,3]'"},
+        partitions=PARTITIONS,
+    ),
+    "index of partitions on a column that goes": Change(
+        parted(column("n", Integer), ix("ix_notes_n", "tenant_id", "n")),
+        parted(),
+        ["drop_index", "drop_column"],
+        partitions=PARTITIONS,
+    ),
+    "partitions' constraints": Change(
+        parted(stars=column("stars", Integer)),
+        parted(
+            ck("stars >= 0", "starred"),
+            fk(ondelete="CASCADE"),
+            stars=column("stars", Integer, nullable=False),
+        ),
+        ["create_check_constraint", "create_foreign_key", "set_not_null", "validate_constraint"],
+        partitions=PARTITIONS,
+    ),
     # CHECKs and enumerations
     "CHECK added": Change(
         notes(), notes(ck("stars >= 0", "starred")), ["create_check_constraint", "validate_constraint"]
@@ -446,6 +527,52 @@ CHANGES: dict[str, Change] = {
         ["drop_constraint", "create_foreign_key", "validate_constraint"],
     ),
     "foreign key dropped": Change(notes(fk()), notes(), ["drop_constraint"]),
+    # primary keys
+    "primary key's columns": Change(
+        keyed("tenant_id", "id"),
+        keyed("tenant_id", "number"),
+        ["remove_primary_key", "alter_column", "add_primary_key"],
+    ),
+    "primary key's order": Change(
+        keyed("tenant_id", "id"), keyed("id", "tenant_id"), ["remove_primary_key", "add_primary_key"]
+    ),
+    "primary key's name": Change(
+        keyed("tenant_id", "id"), keyed("tenant_id", "id", name="pk_of_pages"), ["rename_constraint"]
+    ),
+    "primary key added": Change(keyed(), keyed("tenant_id", "id"), ["add_primary_key"]),
+    "primary key dropped": Change(keyed("tenant_id", "id"), keyed(), ["remove_primary_key"]),
+    "primary key with a new column": Change(
+        notes(),
+        notes(column("part", Integer, primary_key=True)),
+        ["remove_primary_key", "add_column", "alter_column", "add_primary_key"],
+    ),
+    "primary key under a foreign key": Change(
+        lines(keyed("tenant_id", "id"), ondelete="CASCADE"),
+        lines(keyed("tenant_id", "number", more=(uq("tenant_id", "id"),)), ondelete="CASCADE"),
+        [
+            *("drop_constraint", "remove_primary_key", "alter_column", "create_unique_constraint"),
+            *("add_primary_key", "create_foreign_key", "validate_constraint"),
+        ],
+    ),
+    "primary key under a foreign key that changes": Change(
+        lines(keyed("tenant_id", "id"), ondelete="CASCADE"),
+        lines(keyed("id", "tenant_id"), ondelete="RESTRICT"),
+        [
+            *("drop_constraint", "remove_primary_key", "add_primary_key", "create_foreign_key"),
+            "validate_constraint",
+        ],
+    ),
+    "primary key under a foreign key whose table goes": Change(
+        lines(keyed("tenant_id", "id")),
+        keyed("id", "tenant_id"),
+        ["drop_constraint", "remove_primary_key", "add_primary_key", "drop_table"],
+    ),
+    "primary key of partitions": Change(
+        parted(),
+        parted(column("part", Integer, primary_key=True)),
+        ["remove_primary_key", "add_column", "alter_column", "add_primary_key"],
+        partitions=PARTITIONS,
+    ),
     # what is computed
     "computed column added": Change(notes(), notes(words()), ["add_column"]),
     "computed expression": Change(notes(words()), notes(words("simple")), ["drop_column", "add_column"]),

@@ -90,10 +90,22 @@ class Project:
         await self.run(command.check)
 
     async def catalogue(self) -> dict[str, list[str]]:
-        """What the database is like, whatever the order of columns: one that comes back is the last."""
+        """What the database is like, whatever the order of columns: one that comes back is the last.
+
+        Nor whatever a partition's index is called: PostgreSQL gives it a name when it is made with its table's.
+        """
         found = await self.estate.catalogue()
         found["columns"] = sorted(re.sub(r"^(\S+) \d+ ", r"\1 ", line) for line in found["columns"])
+        async with self.estate.connection() as connection:
+            names = await connection.fetch(_OF_PARTITIONS)
+        for own, common in names:
+            for name in (f'"{own}"', own):
+                found = {kind: sorted(line.replace(name, common) for line in found[kind]) for kind in found}
         return found
+
+
+_OF_PARTITIONS = """SELECT c.relname, concat_ws(' of ', pg_partition_root(indexrelid)::regclass, indrelid::regclass)
+    FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relispartition ORDER BY length(c.relname) DESC"""
 
 
 def _text(script: Script) -> str:

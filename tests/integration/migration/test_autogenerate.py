@@ -13,7 +13,7 @@ from focal_data.errors import AccessError, UsageError
 from focal_data.migration import runner
 from focal_data.tables import metadata
 from focal_data.tables.functions import Function
-from tests.integration.migration.changes import ck, new_metadata, notes
+from tests.integration.migration.changes import ck, keyed, new_metadata, notes
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 from tests.integration.migration.project import Project, operations
 
@@ -243,6 +243,27 @@ async def test_a_table_that_can_not_be_made_is_named(new_estate: NewEstate, tmp_
     )
     with pytest.raises(AccessError, match="right to make temporary tables"):
         await project.generate("b")
+
+
+async def test_a_primary_key_that_others_lean_on_has_a_remark(new_estate: NewEstate, tmp_path: Path) -> None:
+    """A foreign key of a table that is not of these migrations is named, and not dropped."""
+    project = Project(tmp_path / "migrations", await new_estate(), new_metadata())
+    keyed("tenant_id", "id")(project.metadata)
+    await project.generate("a")
+    await project.upgrade()
+    async with project.estate.connection(project.estate.owner) as owner:
+        await owner.execute(
+            "CREATE TABLE theirs (t uuid, p uuid, CONSTRAINT fk FOREIGN KEY (t, p) REFERENCES pages)"
+        )
+    project.metadata = new_metadata()
+    keyed("id", "tenant_id")(project.metadata)
+    (text,) = await project.generate("b")
+    assert ["remove_primary_key", "add_primary_key"] == operations([text])
+    remark, _, rest = text.partition("op.remove_primary_key")
+    assert remark.endswith(
+        "# Fails until foreign keys are dropped that these migrations don't know: theirs.fk\n    "
+    )
+    assert "# Builds its index, and nobody can use the table meanwhile." in rest
 
 
 async def test_another_role_gets_policies_and_grants(estate: Estate) -> None:

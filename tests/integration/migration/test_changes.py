@@ -28,6 +28,7 @@ QUICK = {
         "CHECK changed",
         "many at once",
     ),
+    "index of partitions added",
 }
 """The others are slow, all together."""
 
@@ -70,7 +71,7 @@ async def _rows(project: Project) -> list[tuple[str, int]]:
 
 
 async def fill(project: Project, change: Change) -> None:
-    """A row of notes."""
+    """A row of notes, and its partitions."""
     columns = {
         "tenant_id": "gen_random_uuid()",
         "id": "gen_random_uuid()",
@@ -80,4 +81,4 @@ async def fill(project: Project, change: Change) -> None:
     }
     insert = f"INSERT INTO notes ({', '.join(columns)}) SELECT {', '.join(columns.values())}"
     async with project.estate.connection(project.estate.owner) as connection:
-        await connection.execute(insert)
+        await connection.execute(";".join((*change.partitions, insert)))

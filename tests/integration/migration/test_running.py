@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asyncpg.exceptions import RaiseError
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import PendingRollbackError
+from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from focal_data.errors import SchemaError, UsageError
 from focal_data.migration import connection as connections
@@ -20,9 +21,10 @@ from focal_data.migration import runner
 from focal_data.migration.locks import ACCESS_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, effects
 from focal_data.settings import Settings
 from tests.integration.isolation import bouncer
-from tests.integration.migration.changes import CHANGES, new_metadata
+from tests.integration.migration.changes import CHANGES, Declare, ix, new_metadata, parted
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 from tests.integration.migration.project import INI, Project
+from tests.integration.migration.test_changes import fill
 
 ROUNDS = int(os.environ.get("FOCAL_DATA_TEST_ROUNDS", "1"))
 PROCESSES = 12
@@ -51,15 +53,24 @@ class Axe:
 
 async def _two_generations(path: Path, estate: Estate) -> Project:
     """A project with three revisions, the last of which builds an index concurrently."""
-    project = Project(path / "migrations", estate, new_metadata())
-    CHANGES["many at once"].before(project.metadata)
-    await project.generate("a")
-    await project.upgrade()
-    project.metadata = new_metadata()
-    CHANGES["many at once"].after(project.metadata)
-    assert 2 == len(await project.generate("b"))
+    project = await _one_generation(path, estate, CHANGES["many at once"].before)
+    assert 2 == len(await _another(project, CHANGES["many at once"].after))
     await project.upgrade()
     return project
+
+
+async def _one_generation(path: Path, estate: Estate, declare: Declare) -> Project:
+    project = Project(path / "migrations", estate, new_metadata())
+    declare(project.metadata)
+    await project.generate("a")
+    await project.upgrade()
+    return project
+
+
+async def _another(project: Project, declare: Declare) -> list[str]:
+    project.metadata = new_metadata()
+    declare(project.metadata)
+    return await project.generate("b")
 
 
 @pytest.mark.slow
@@ -78,11 +89,70 @@ async def test_our_own_upgrade_that_is_killed_can_be_run_again(new_estate: NewEs
     assert 100 < await _killed_everywhere(project, await project.catalogue())
 
 
-async def _killed_everywhere(project: Project, whole: dict[str, list[str]]) -> int:
-    """At every statement. How many there were."""
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["unique index of partitions added", "index of partitions changed"])
+async def test_an_index_of_partitions_that_is_killed_can_be_run_again(
+    new_estate: NewEstate, tmp_path: Path, name: str
+) -> None:
+    """Killed before any of its statements, with partitions of partitions, it goes on where it was."""
+    change = CHANGES[name]
+    project = await _one_generation(tmp_path, await new_estate(), change.before)
+    await fill(project, change)
+    await _another(project, change.after)
+    await project.upgrade()
+    assert 20 < await _killed_everywhere(project, await project.catalogue(), start="a")
+
+
+HALVES = tuple(
+    f"CREATE TABLE notes_{n} PARTITION OF notes FOR VALUES WITH (MODULUS 2, REMAINDER {n})" for n in (0, 1)
+)
+ONE_OF_A_KIND = parted(ix("uq_notes_a", "tenant_id", "stars", unique=True))
+
+
+async def test_an_index_of_partitions_that_failed_is_built_anew(
+    new_estate: NewEstate, tmp_path: Path
+) -> None:
+    """Rows that are there twice: what was left INVALID is dropped when they are gone and it is run again."""
+    project = await _one_generation(tmp_path, await new_estate(), parted())
+    await _another(project, ONE_OF_A_KIND)
+    async with project.estate.connection(project.estate.owner) as owner:
+        tenants = [f"md5('{number}')::uuid" for number in range(9)]
+        rows = ", ".join(f"({tenant}, gen_random_uuid(), 'twice', 1)" for tenant in tenants * 2)
+        await owner.execute(
+            ";".join((*HALVES, f"INSERT INTO notes (tenant_id, id, title, stars) VALUES {rows}"))
+        )
+        with pytest.raises(IntegrityError):
+            await project.upgrade()
+        left = (await project.estate.catalogue())["invalid"]
+        assert {"uq_notes_a", "uq_notes_a_notes_0"} == set(left)
+        await owner.execute(
+            "UPDATE notes SET stars = row FROM (SELECT id, row_number() OVER () AS row FROM notes) AS n WHERE n.id = notes.id"
+        )
+    await project.upgrade()
+    assert [] == (await project.estate.catalogue())["invalid"]
+    await project.check()
+
+
+async def test_a_script_does_not_pass_over_partitions(new_estate: NewEstate, tmp_path: Path) -> None:
+    """It can't know them: it makes the index of a table that has none, and otherwise says what to run."""
+    project = await _one_generation(tmp_path, await new_estate(), parted())
+    await _another(project, ONE_OF_A_KIND)
+    script = await _script(project, "a:head")
+    assert [None] == [effect.warning for effect in effects(script, ours="project_version")]
+    async with project.estate.connection(project.estate.owner) as owner:
+        await owner.execute(script)
+        await project.check()
+        await project.downgrade("a")
+        await owner.execute(HALVES[0])
+        with pytest.raises(RaiseError, match="run this revision with alembic upgrade"):
+            await owner.execute(script)
+
+
+async def _killed_everywhere(project: Project, whole: dict[str, list[str]], *, start: str = "base") -> int:
+    """At every statement after ``start``. How many there were."""
     number = 1
     while True:
-        await project.downgrade("base")
+        await project.downgrade(start)
         project.watch = axe = Axe(number)
         with suppress(Killed, PendingRollbackError):  # the latter where a block outside a transaction is left
             await project.upgrade()
