@@ -134,6 +134,9 @@ def _replace_check(table: str, whole: str) -> None:
 def _fill(table: str) -> None:
     """Give every embedding its code, in batches that are committed one by one."""
     if op.get_context().as_sql:
+        op.get_context().impl.static_output(
+            f"-- In batches: UPDATE {table} SET embedding_code = … where there is an embedding\n"
+        )
         op.execute(
             f"DO $$ BEGIN IF EXISTS (SELECT FROM {table} WHERE embedding IS NOT NULL AND embedding_code IS NULL) THEN"
             f" RAISE '{table}: embeddings need codes, which SQL can not compute: run this revision with focal-data db upgrade';"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 ACCESS_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = "ACCESS EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE"
@@ -104,6 +104,7 @@ _RULES: Final = (  # the first that matches
     ),
     _rule("ALTER TABLE <table>", ACCESS_EXCLUSIVE),
     _rule("(CREATE|ALTER|DROP) POLICY .*? ON <table>", ACCESS_EXCLUSIVE),
+    _rule("In batches: (UPDATE|DELETE FROM|INSERT INTO) <table>", "ROW EXCLUSIVE"),
     _rule(
         "(UPDATE|DELETE FROM|INSERT INTO) <table>",
         "ROW EXCLUSIVE",
@@ -137,7 +138,16 @@ _PROVEN: Final = re.compile(
     r"ALTER\s+TABLE\s+(?P<table>\S+)\s+ADD\s+CONSTRAINT.*CHECK\s*\(\(*(?P<column>\S+)\s+IS\s+NOT\s+NULL\)",
     re.IGNORECASE | re.DOTALL,
 )
+_ALTER: Final = re.compile(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?\S+\s+", re.IGNORECASE)
+_REFERRED: Final = re.compile(r"\sREFERENCES\s+([^\s(,]+)", re.IGNORECASE)
+_BATCHED: Final = re.compile(r"-- (In batches: (?:UPDATE|DELETE FROM|INSERT INTO) .*)")
+"""What a revision says in a script of what it does otherwise: rows changed in batches that are committed one by one."""
 _MADE: Final = re.compile(r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<table>\S+)", re.IGNORECASE)
+_INDEX: Final = re.compile(
+    r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+(?:CONCURRENTLY\s+)?(?:IF\s+NOT\s+EXISTS\s+)?(?P<index>\S+)\s+ON\s+"
+    r"(?:ONLY\s+)?(?P<table>[^\s(]+)",
+    re.IGNORECASE,
+)
 _REVISION: Final = re.compile(r"^-- Running (?:up|down)grade\s+(\S*)\s*-> (\S*)", re.MULTILINE)
 _TOKEN: Final = re.compile(
     r"\$(\w*)\$.*?\$\1\$|'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*|;|[^;'\"$-]+|.", re.DOTALL
@@ -145,23 +155,56 @@ _TOKEN: Final = re.compile(
 
 
 def effects(script: str, *, ours: str = "") -> list[Effect]:
-    """What ``script`` does to tables that it doesn't make itself, in order; the version table ``ours`` is left out."""
-    made = {ours}
+    """What ``script`` does to tables that it doesn't make itself, in order; the version table ``ours`` is left out.
+
+    An index that is dropped is told by its table where the script has made it or makes it again, or else by its own name.
+    """
+    every = list(statements(script))
+    indexes = {
+        _bare(match["index"]): _bare(match["table"]) for _, text in every if (match := _INDEX.match(text))
+    }
+    made = {ours} - {""}
     proven: set[tuple[str, str]] = set()
     found: list[Effect] = []
-    for revision, statement in statements(script):
+    for revision, statement in every:
         if match := _MADE.match(statement):
             made.add(_bare(match["table"]))
         if match := _PROVEN.match(statement):
             proven.add((_bare(match["table"]), _bare(match["column"])))
-        found += _effects(revision, statement, made, lambda key: key in proven)
+        for command in _commands(statement):
+            told = _effects(revision, command, lambda key: key in proven)
+            placed = (replace(effect, table=indexes.get(effect.table, effect.table)) for effect in told)
+            found += (effect for effect in placed if effect.table not in made)
+        found += _on_referred(revision, statement, made)
     return found
 
 
-def _effects(
-    revision: str, statement: str, made: set[str], is_proven: Callable[[tuple[str, str]], bool]
-) -> Iterator[Effect]:
-    beginning = " ".join(statement.split())[:120]
+def _on_referred(revision: str, statement: str, made: set[str]) -> Iterator[Effect]:
+    """A foreign key locks the table that it refers to as well, for a moment."""
+    if _MADE.match(statement) or _ALTER.match(statement):
+        for table in sorted({_bare(name) for name in _REFERRED.findall(statement)} - made):
+            yield Effect(revision, table, SHARE_ROW_EXCLUSIVE, False, None, _beginning(statement))
+
+
+def _commands(statement: str) -> Iterator[str]:
+    """Of an ALTER TABLE that does several things, each as a statement of its own."""
+    match = _ALTER.match(statement)
+    if match is None:
+        yield statement
+        return
+    depth, parts = 0, [""]
+    for token in _TOKEN.finditer(statement[match.end() :]):
+        for text in re.split(r"([(),])", token[0]) if token[0][0] not in "$'\"" else [token[0]]:
+            depth += (text == "(") - (text == ")")
+            if text == "," and depth == 0:
+                parts.append("")
+            else:
+                parts[-1] += text
+    yield from (f"{match[0]}{part.strip()}" for part in parts)
+
+
+def _effects(revision: str, statement: str, is_proven: Callable[[tuple[str, str]], bool]) -> Iterator[Effect]:
+    beginning = _beginning(statement)
     for pattern, wrong in _ALWAYS_WRONG:
         if pattern.search(statement):
             yield Effect(revision, "", "", False, wrong, beginning)
@@ -169,11 +212,13 @@ def _effects(
         match = rule.pattern.match(statement)
         if match is None:
             continue
-        table = _bare(match["table"])
-        if table not in made:
-            warning = rule.warning or _unproven(statement, is_proven)
-            yield Effect(revision, table, rule.lock, rule.rewrites, warning, beginning)
+        warning = rule.warning or _unproven(statement, is_proven)
+        yield Effect(revision, _bare(match["table"]), rule.lock, rule.rewrites, warning, beginning)
         return
+
+
+def _beginning(statement: str) -> str:
+    return " ".join(statement.split())[:120]
 
 
 def _unproven(statement: str, is_proven: Callable[[tuple[str, str]], bool]) -> str | None:
@@ -191,6 +236,8 @@ def statements(script: str) -> Iterator[tuple[str, str]]:
         if match := _REVISION.match(text):
             revision = match[2] or match[1]
         if text.startswith("--"):
+            if match := _BATCHED.match(text):
+                yield revision, match[1]
             continue
         if text != ";":
             parts.append(text)

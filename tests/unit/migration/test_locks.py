@@ -9,6 +9,7 @@ from focal_data.migration.locks import (
     SHARE,
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
+    Effect,
     effects,
     statements,
 )
@@ -24,6 +25,7 @@ HARMLESS = {
     "ALTER TABLE notes ADD COLUMN a TEXT": ACCESS_EXCLUSIVE,
     "ALTER TABLE notes ADD COLUMN a TEXT DEFAULT 'x' NOT NULL": ACCESS_EXCLUSIVE,
     "ALTER TABLE notes ALTER COLUMN a DROP NOT NULL": ACCESS_EXCLUSIVE,
+    "CREATE INDEX IF NOT EXISTS ix ON ONLY notes (a)": SHARE,
     "CREATE POLICY p ON notes USING (true)": ACCESS_EXCLUSIVE,
 }
 
@@ -57,7 +59,7 @@ FORBIDDEN = {
 @pytest.mark.parametrize("statement", HARMLESS)
 def test_what_holds_nobody_up_is_not_warned_of(statement: str) -> None:
     """It takes a lock, briefly or one that lets others work."""
-    (found,) = effects(statement + ";")
+    (found,) = _of_notes(statement)
     assert ("notes", HARMLESS[statement], False, None) == (
         found.table,
         found.lock,
@@ -70,7 +72,7 @@ def test_what_holds_nobody_up_is_not_warned_of(statement: str) -> None:
 def test_what_holds_others_up_is_warned_of(statement: str) -> None:
     """With what to write instead, on a table that was there before."""
     lock, word = HARMFUL[statement]
-    (found,) = effects(statement + ";")
+    (found,) = _of_notes(statement)
     assert ("notes", lock) == (found.table, found.lock)
     assert word in (found.warning or "")
     assert [] == [
@@ -88,10 +90,46 @@ def test_what_writes_every_row_is_told(statement: str) -> None:
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_what_the_house_forbids_is_told_of_new_tables_too(statement: str) -> None:
     """Triggers, set_config(), SET NULL and long names."""
-    warnings = [effect.warning or "" for effect in effects(f"CREATE TABLE notes (a INT);\n{statement};")]
+    tables = "CREATE TABLE notes (a INT);\nCREATE TABLE b (a INT);\n"
+    warnings = [effect.warning or "" for effect in effects(f"{tables}{statement};")]
     assert [True] == [
         any(word in warning for word in FORBIDDEN[statement].split("|")) for warning in warnings
     ]
+
+
+def _of_notes(statement: str) -> list[Effect]:
+    return [effect for effect in effects(statement + ";") if effect.table == "notes"]
+
+
+def test_what_is_referred_to_is_locked_as_well() -> None:
+    """A foreign key, added or of a new table, locks the other table too; not one that the script makes."""
+    script = """
+        CREATE TABLE lines (a INT, CONSTRAINT fk FOREIGN KEY(a) REFERENCES "notes" (a), FOREIGN KEY(a) REFERENCES lines (a));
+        ALTER TABLE lines ADD CONSTRAINT fk2 FOREIGN KEY(a) REFERENCES others (a) NOT VALID;"""
+    told = [("notes", SHARE_ROW_EXCLUSIVE), ("others", SHARE_ROW_EXCLUSIVE)]
+    assert told == [(effect.table, effect.lock) for effect in effects(script)]
+
+
+def test_each_thing_that_a_statement_does_is_told() -> None:
+    """Of an ALTER TABLE that does several; a comma within parentheses or a text parts nothing."""
+    (drop, check, numeric) = effects(
+        "ALTER TABLE notes DROP CONSTRAINT ck, ADD CONSTRAINT ck CHECK (a IN (1, 2) AND b <> 'x, y'),"
+        ' ALTER COLUMN "a, b" TYPE NUMERIC(8, 2);'
+    )
+    assert (None, True, True) == (drop.warning, "NOT VALID" in (check.warning or ""), numeric.rewrites)
+
+
+def test_what_is_done_in_batches_is_told() -> None:
+    """A script has no way to say it but a comment."""
+    (found,) = effects("-- In batches: UPDATE notes SET a = 1\nSELECT 1;")
+    assert ("notes", "ROW EXCLUSIVE", None) == (found.table, found.lock, found.warning)
+
+
+def test_an_index_is_told_by_its_table() -> None:
+    """One that is dropped and made again; of one of another script only its name is known."""
+    script = "DROP INDEX CONCURRENTLY ix; CREATE INDEX CONCURRENTLY ix ON notes (a); DROP INDEX iy;"
+    assert ["notes", "notes", "iy"] == [effect.table for effect in effects(script)]
+    assert ["iy"] == [effect.table for effect in effects("CREATE TABLE notes (a INT);" + script)]
 
 
 def test_not_null_that_a_check_has_proven_is_brief() -> None:
