@@ -272,6 +272,16 @@ class _PostgresVariables(BaseSettings):
     ssl_mode: SSLMode | None = None
     pool_size: Annotated[int, Field(ge=1, le=1000)] | None = None
 
+    @field_validator("host")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and "/" not in value:
+            if any(character.isspace() or character in "[]@" for character in value):
+                raise ValueError("must be a name, an address without brackets, or a socket's folder")
+            if value.count(":") == 1:
+                raise ValueError("must have no port, which is POSTGRES_PORT")
+        return value
+
     def url(self, known: SecretStr | None) -> SecretStr:
         """``known``, completed by these. ``SettingsError`` where the two disagree, or a part is missing of what has no URL."""
         url = URL.create("postgresql") if known is None else make_url(known.get_secret_value())
@@ -363,6 +373,8 @@ def postgresql_url(text: str) -> URL:
         raise ValueError(_NO_URL) from None
     if url.port is not None and not 0 < url.port < 2**16:
         raise ValueError("must have a port from 1 to 65535")
+    if "ssl" in url.query:  # which the server would be sent as a setting of its own
+        raise ValueError("must say sslmode, as PostgreSQL does, and not ssl")
     if url.drivername not in ("postgresql", "postgres", "postgresql+asyncpg"):
         raise ValueError("must start with postgresql:// or postgresql+asyncpg://")
     return url.set(drivername="postgresql+asyncpg")

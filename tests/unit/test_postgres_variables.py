@@ -137,11 +137,20 @@ def test_a_pools_size_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PORT", "secret"), ("PORT", "0"), ("PORT", "65536"), ("POOL_SIZE", "0"), ("SSL_MODE", "secret")],
+    [
+        ("PORT", "secret"),
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("POOL_SIZE", "0"),
+        ("SSL_MODE", "secret"),
+        ("HOST", "secret:5432"),
+        ("HOST", "[::1]"),
+        ("HOST", " "),
+    ],
 )
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     """By the name that it has outside."""
-    assert f"POSTGRES_{variable}" == refused(monkeypatch, **HERE, **{variable: value}).variable
+    assert f"POSTGRES_{variable}" == refused(monkeypatch, **HERE | {variable: value}).variable
 
 
 def test_a_url_that_is_given_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +182,14 @@ def test_the_backend_of_ideation_is_chosen_by_name(monkeypatch: pytest.MonkeyPat
     assert IDEATION_BACKEND == caught.value.variable
     assert "'postgres', 'redis' or 'memory'" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_an_address_of_colons_is_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the brackets that a URL has."""
+    assert "::1" == loaded(monkeypatch, **HERE | {"HOST": "::1"}).service_url().host
+
+
+def test_a_url_says_sslmode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tools call ssl would be sent to the server as a setting, and refused there."""
+    error = refused(monkeypatch, "postgresql://ada:secret@db.example/focal?ssl=require")
+    assert (URL, True) == (error.variable, "sslmode" in str(error))
