@@ -10,10 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from pydantic import ValidationError
+
+from focal_data.domain.base import ValueObject
+from focal_data.domain.checking import first_problem
 from focal_data.domain.ideation import (
     ChatMessage,
     DataSource,
@@ -57,6 +61,7 @@ from focal_data.stores.base import MAX_LIMIT
 from focal_data.stores.ideation import IdeationStores, IdeationTenant
 
 T = TypeVar("T")
+E = TypeVar("E", bound=ValueObject)
 
 ATTEMPTS: Final = 20
 """How often a transaction is begun that others come before."""
@@ -111,7 +116,8 @@ class IdeationService:
     ) -> IdeationSession:
         """A new session, of which nothing is known yet."""
         given = {} if session_id is None else {"id": session_id}
-        new = IdeationSession(user_id=user_id, project_name=project_name, data_source=data_source, **given)
+        values = {"user_id": user_id, "project_name": project_name, "data_source": data_source}
+        new = _made(IdeationSession, {"id": "session_id"}, values | given)
 
         async def work(stores: IdeationStores) -> IdeationSession:
             session = await stores.sessions.create(new)
@@ -132,7 +138,8 @@ class IdeationService:
         if not isinstance(text, str) or not text.strip():
             raise InvalidDataError("text", "must not be empty")
         given = {} if message_id is None else {"id": message_id}
-        question = ChatMessage(session_id=session_id, role=MessageRole.USER, content=text, **given)
+        values = {"session_id": session_id, "role": MessageRole.USER, "content": text}
+        question = _made(ChatMessage, {"id": "message_id", "content": "text"}, values | given)
         try:
             stored = await self._in_transaction(
                 lambda stores: asked(stores, question, skip_waiting=skip_waiting)
@@ -169,7 +176,13 @@ class IdeationService:
 
     async def save_draft(self, draft: PRDDraft) -> PRDDraft:
         """Store a draft of the requirements document, new or edited."""
-        return await self._in_transaction(lambda stores: _drafted(stores, draft))
+        if not isinstance(draft, PRDDraft):
+            raise InvalidDataError("draft", "must be a PRDDraft")
+
+        async def work(stores: IdeationStores) -> PRDDraft:
+            return await _drafted(stores, await required(stores, draft.session_id), draft)
+
+        return await self._in_transaction(work)
 
     async def generate_prd(self, session_id: str) -> PRDDraft:
         """A draft that the model writes of the conversation and the requirements, stored with the next version, 0.1.0 at first.
@@ -187,9 +200,12 @@ class IdeationService:
         ]
 
         async def work(stores: IdeationStores) -> PRDDraft:
+            session = await required(
+                stores, session_id
+            )  # first, so that no other draft takes the version meanwhile
             version = _next_version(await stores.prd.get_draft(session_id))
             draft = PRDDraft(session_id=session_id, title=reply.title, version=version, sections=sections)
-            return await _drafted(stores, draft)
+            return await _drafted(stores, session, draft)
 
         return await self._in_transaction(work)
 
@@ -270,8 +286,16 @@ class IdeationService:
         raise AssertionError("the last attempt returns or raises")
 
 
-async def _drafted(stores: IdeationStores, draft: PRDDraft) -> PRDDraft:
-    session = await required(stores, draft.session_id)
+def _made(kind: type[E], arguments: Mapping[str, str], values: Mapping[str, object]) -> E:
+    """A ``kind`` of what a caller gave. ``InvalidDataError`` names the argument, where that is not the field."""
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        field, reason = first_problem(error)
+    raise InvalidDataError(arguments.get(field, field), reason)
+
+
+async def _drafted(stores: IdeationStores, session: IdeationSession, draft: PRDDraft) -> PRDDraft:
     stored = await stores.prd.save_draft(draft)
     await stores.sessions.update(session)
     return stored
