@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import repeat
 from typing import Final
 from uuid import UUID
 
@@ -128,12 +127,11 @@ async def _by_copy(base: Base, tenant_id: UUID, new: Sequence[Episode]) -> float
     await base.owner.execute(
         f"CREATE TABLE copied ({like})" + (f" WITH ({parameters})" if parameters else "")
     )
-    columns = await _columns(base)
     start = time.perf_counter()
     async with base.owner.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL maintenance_work_mem = '1GB'; SET LOCAL statement_timeout = 0")
-        records = _records(new, tenant_id, columns)
-        await connection.copy_records_to_table("copied", records=records, columns=columns)
+        records = _records(new, tenant_id)
+        await connection.copy_records_to_table("copied", records=records, columns=EPISODE_COLUMNS)
         for row in indexes:
             await connection.execute(_moved(row["definition"], row["name"]), timeout=86_400)
         for row in keys:
@@ -142,26 +140,16 @@ async def _by_copy(base: Base, tenant_id: UUID, new: Sequence[Episode]) -> float
     return time.perf_counter() - start
 
 
-async def _columns(base: Base) -> tuple[str, ...]:
-    """Those that are written; the code of a vector is one where the schema has it."""
-    known = (
-        "SELECT true FROM pg_attribute WHERE attrelid = 'episodes'::regclass AND attname = 'embedding_code'"
-    )
-    more = ("embedding_code",) if await base.owner.fetchval(known) else ()
-    return (*EPISODE_COLUMNS, *more)
-
-
-def _records(new: Sequence[Episode], tenant_id: UUID, columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+def _records(new: Sequence[Episode], tenant_id: UUID) -> Iterator[tuple[object, ...]]:
     for start in range(0, len(new), BATCH):
         part = new[start : start + BATCH]
         vectors = [pack_half(one.embedding) for one in part if one.embedding is not None]
-        coded = codes_of(vectors) if "embedding_code" in columns else repeat(b"")
-        for one, vector, code in zip(part, vectors, coded, strict=False):
+        for one, vector, code in zip(part, vectors, codes_of(vectors), strict=True):
             values = _values(one, tenant_id) | {
                 "embedding": vector,
                 "embedding_code": BitString.frombytes(code),
             }
-            yield tuple(values[name] for name in columns)
+            yield tuple(values[name] for name in EPISODE_COLUMNS)
 
 
 def _values(episode: Episode, tenant_id: UUID) -> dict[str, object]:

@@ -2,8 +2,9 @@
 
 A code is the signs of the vector after a fixed pseudo-random rotation (Charikar, *Similarity Estimation Techniques from
 Rounding Algorithms*, STOC 2002). Without the rotation only as many bits would mean something as the vector has components,
-and of a sparse one only its few. The rotation is three products with Hadamard matrices, with changes of sign in front of
-each, so that it costs a few thousand additions instead of 1536² (Ailon, Chazelle, STOC 2006).
+and of a sparse one only its few. The rotation is five products with Hadamard matrices, with changes of sign in front of each,
+so that it costs some thousand additions instead of 1536² (Ailon, Chazelle, STOC 2006). Three would do for long vectors; those
+of two dimensions they mix too little, and bits change in bunches.
 
 It is the same on every machine: components are rounded to integers in front of it, and no sum in it reaches 2²⁴, up to which
 float32 holds every integer, so the order of additions does not matter.
@@ -23,7 +24,11 @@ from focal_data.domain.embedding import MAX_DIMENSIONS
 _ROWS: Final = 24
 _COLUMNS: Final = MAX_DIMENSIONS // _ROWS
 _STEPS: Final = 1024
-"""The greatest component becomes this integer. The last sums are at most sqrt(64) · 1536 · 1024, which is below 2²⁴."""
+"""The greatest component becomes this integer, so a vector is at most sqrt(1536) · 1024 long, and three products make it
+sqrt(64 · 24 · 64) times as long: no sum in them is greater than that, which is below 2²⁴."""
+
+_FITTED: Final = np.float32(2.0**-5)
+"""By so much it is then made shorter, of integers again, before two products more make it sqrt(24 · 64) times as long."""
 
 _BATCH: Final = 256
 """Vectors that are rotated at once: what fits into a processor's cache."""
@@ -48,24 +53,25 @@ def _signs(vectors: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _rotated(integers: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``integers`` as images of 24 × 64: their rows mixed, their columns, and their rows again.
+    """``integers`` as images of 24 × 64, mixed along their rows and their columns in turn.
 
     One image after another: products so small are not worth a thread to any BLAS, and many at once would wake all it has.
     """
-    first, second, third = _flips()
+    first, second, third, fourth, fifth = _flips()
     columns, rows = _sylvester(_COLUMNS), _paley(_ROWS)
     images: NDArray[np.float32] = (integers.reshape(-1, _ROWS, _COLUMNS) * first) @ columns
-    images = (rows @ (images * second) * third) @ columns
+    images = np.rint((rows @ (images * second) * third) @ columns * _FITTED)
+    images = (rows @ (images * fourth) * fifth) @ columns
     return images.reshape(integers.shape)
 
 
 @cache
 def _flips() -> NDArray[np.float32]:
-    """Three rows of 1 and -1, at random and for ever the same."""
-    blocks = 3 * MAX_DIMENSIONS // 512
+    """Five images of 1 and -1, at random and for ever the same."""
+    blocks = 5 * MAX_DIMENSIONS // 512
     drawn = b"".join(blake2b(bytes([block]), person=b"focal_data signs").digest() for block in range(blocks))
     bits = np.unpackbits(np.frombuffer(drawn, dtype=np.uint8))
-    return np.float32(1) - np.float32(2) * bits.reshape(3, _ROWS, _COLUMNS).astype(np.float32)
+    return np.float32(1) - np.float32(2) * bits.reshape(5, _ROWS, _COLUMNS).astype(np.float32)
 
 
 @cache

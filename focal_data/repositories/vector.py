@@ -1,8 +1,11 @@
 """The rows nearest to a vector: one piece of code for every table with an embedding.
 
-One rule: of an agent's rows, up to a thousand are compared exactly; of more, those that are nearest by their sign codes, 200
-and ten for each hit that is wanted. The code of every row that passes the filters is looked at, so no filter and no size can
-make a search return fewer rows than there are. What it may miss instead is measured in docs/decisions/0019.
+One rule: a row is compared exactly when its sign code is so near that the row may be one of the nearest. In words: the codes of
+all rows that pass the filters are looked at; the nearest of them, three for each hit that is wanted, are compared, which tells
+within which angle the answer lies; then so is every other row whose code differs in no more bits than one at that angle does.
+Of two vectors at an angle, each bit differs with the probability angle / π, so the number of bits that differ is that of 1536
+throws: a row of the answer is more than 2.5 standard deviations off, and missed, once in 160 times, whatever the vectors are
+like (docs/decisions/0019). No filter and no size can make a search return fewer rows than there are.
 """
 
 from __future__ import annotations
@@ -11,24 +14,38 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Float, Select, bindparam, literal_column, select, union_all
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Float,
+    FromClause,
+    ScalarSelect,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from focal_data.database.statement import Statement
 from focal_data.domain.answers import Scored
 from focal_data.domain.base import ValueObject
-from focal_data.domain.embedding import Embedding
+from focal_data.domain.embedding import MAX_DIMENSIONS, Embedding
 from focal_data.repositories.base import TenantRepository
 from focal_data.stores.base import checked_limit, checked_min_score, checked_query
 from focal_data.tables.columns import HalfVector, SignCode, codes_of, pack_half
 
 E = TypeVar("E", bound=ValueObject)
 
-_COMPARED: Final = 1000
-"""So many rows are compared faster than their codes are read and 300 of them looked up."""
+_SAMPLE: Final = 3
+"""So many rows for each hit are compared first: more make the angle hardly smaller."""
 
-_ALWAYS: Final = 200
-_PER_HIT: Final = 10
+_ANGLE: Final = "acosd(least(1, greatest(-1, 1 - distance))) / 180"
+"""Of the farthest hit of the sample, in parts of a half turn: the probability that a bit differs."""
+
+_BITS: Final = f"{MAX_DIMENSIONS} * angle + 2.5 * sqrt({MAX_DIMENSIONS} * angle * (1 - angle)) + 3"
+"""The mean of that many throws and 2.5 deviations; and 3, since components are rounded before they are rotated."""
 
 
 def nearest(repository: type[TenantRepository[Any, Any]], *conditions: ColumnElement[bool]) -> Statement:
@@ -42,30 +59,41 @@ def hits(
     repository: type[TenantRepository[Any, Any]], limit: str, *conditions: ColumnElement[bool]
 ) -> Select[tuple[UUID, float]]:
     """``id`` and the distance, as ``order``, of the nearest under ``conditions``: as many as the parameter ``limit`` says."""
-    c = repository.c
-    all_of_them = [*repository.scoped(), c.embedding_model == bindparam("model")]
-    if "agent_id" in c:
-        all_of_them.append(c.agent_id == bindparam("agent_id"))
-    beyond = select(c.id).where(*all_of_them).offset(literal_column(str(_COMPARED))).exists()
-    many = select(beyond.label("many")).cte("size")
-    is_many = select(many.c.many).scalar_subquery()
-    under = (*all_of_them, *conditions)
-    few = select(c.id, distance(c).label("order")).where(*under, ~is_many)
-    found = union_all(few, _nearest_by_code(repository, *under, is_many)).subquery("found")
-    return select(found.c.id, found.c.order).order_by(found.c.order, found.c.id).limit(bindparam(limit))
+    coded = _coded(repository, *conditions)
+    reach = _reach(repository, coded, limit)
+    within = coded.c.differing <= select(reach.c.bits).scalar_subquery()
+    order = _distance_of(repository, coded).label("order")
+    return select(coded.c.id, order).where(within).order_by(order, coded.c.id).limit(bindparam(limit))
 
 
-def _nearest_by_code(
-    repository: type[TenantRepository[Any, Any]], *conditions: ColumnElement[bool]
-) -> Select[tuple[UUID, float]]:
-    """The candidates and their distances. Of equal codes the first ids are taken: they are the answer if the rows are equal."""
+def _coded(repository: type[TenantRepository[Any, Any]], *conditions: ColumnElement[bool]) -> CTE:
+    """Every row under ``conditions``, by how many bits its code differs from the query's."""
     c = repository.c
     differing = c.embedding_code.op("<~>", return_type=Float)(bindparam("code", type_=SignCode()))
-    candidates = select(c.id).where(*conditions).order_by(differing, c.id).limit(bindparam("candidates"))
-    near = candidates.subquery("near")
-    # one by one: of a join the planner may think that reading the whole table is cheaper
-    one = select(distance(c)).where(c.tenant_id == bindparam("tenant_id"), c.id == near.c.id).correlate(near)
-    return select(near.c.id, one.scalar_subquery().label("order"))
+    rows = select(c.id, differing.label("differing"))
+    rows = rows.where(*repository.scoped(), c.embedding_model == bindparam("model"), *conditions)
+    return rows.cte("coded").prefix_with("MATERIALIZED")
+
+
+def _reach(repository: type[TenantRepository[Any, Any]], coded: CTE, limit: str) -> CTE:
+    """In how many ``bits`` a row may differ that can be nearer than the hits of a sample; never in fewer than the sample's."""
+    nearest = select(coded.c.id, coded.c.differing).order_by(coded.c.differing, coded.c.id)
+    sample = nearest.limit(bindparam("sample")).subquery("sample")
+    compared = select(sample.c.differing, _distance_of(repository, sample).label("distance"))
+    first = compared.cte("first").prefix_with("MATERIALIZED")
+    best = select(first.c.distance).order_by(first.c.distance).limit(bindparam(limit)).subquery("best")
+    farthest = select(func.max(best.c.distance).label("distance")).subquery("farthest")
+    angle = select(literal_column(_ANGLE).label("angle")).select_from(farthest).subquery("angle")
+    sampled = select(func.max(first.c.differing)).scalar_subquery()
+    bits = func.greatest(sampled, literal_column(_BITS, Float)).label("bits")
+    return select(bits).select_from(angle).cte("reach").prefix_with("MATERIALIZED")
+
+
+def _distance_of(repository: type[TenantRepository[Any, Any]], rows: FromClause) -> ScalarSelect[float]:
+    """The exact distance of each of ``rows``, one by one: in place of a join the planner may read the whole table."""
+    c = repository.c
+    one = select(distance(c)).where(c.tenant_id == bindparam("tenant_id"), c.id == rows.c.id)
+    return one.correlate(rows).scalar_subquery()
 
 
 def distance(columns: ReadOnlyColumnCollection[str, Any]) -> ColumnElement[float]:
@@ -109,5 +137,5 @@ def bound(query: Embedding, limit: int) -> dict[str, Any]:
         "query": packed,
         "model": asked.model,
         "code": code,
-        "candidates": _ALWAYS + _PER_HIT * limit,
+        "sample": _SAMPLE * limit,
     }
