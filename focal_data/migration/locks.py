@@ -140,7 +140,7 @@ _PROVEN: Final = re.compile(
 )
 _ALTER: Final = re.compile(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?\S+\s+", re.IGNORECASE)
 _REFERRED: Final = re.compile(r"\sREFERENCES\s+([^\s(,]+)", re.IGNORECASE)
-_BATCHED: Final = re.compile(r"-- (In batches: (?:UPDATE|DELETE FROM|INSERT INTO) .*)")
+_BATCHED: Final = re.compile(r"^-- (In batches: (?:UPDATE|DELETE FROM|INSERT INTO) .*)", re.MULTILINE)
 """What a revision says in a script of what it does otherwise: rows changed in batches that are committed one by one."""
 _MADE: Final = re.compile(r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(?P<table>\S+)", re.IGNORECASE)
 _INDEX: Final = re.compile(
@@ -159,7 +159,7 @@ def effects(script: str, *, ours: str = "") -> list[Effect]:
 
     An index that is dropped is told by its table where the script has made it or makes it again, or else by its own name.
     """
-    every = list(statements(script))
+    every = list(statements(_BATCHED.sub(r"\1;", script)))
     indexes = {
         _bare(match["index"]): _bare(match["table"]) for _, text in every if (match := _INDEX.match(text))
     }
@@ -236,8 +236,6 @@ def statements(script: str) -> Iterator[tuple[str, str]]:
         if match := _REVISION.match(text):
             revision = match[2] or match[1]
         if text.startswith("--"):
-            if match := _BATCHED.match(text):
-                yield revision, match[1]
             continue
         if text != ";":
             parts.append(text)
