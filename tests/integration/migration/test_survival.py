@@ -133,7 +133,8 @@ async def _sums(estate: Estate) -> dict[Column, tuple[int, Any]]:
         for table, named in (await _columns(estate)).items():
             keys = ", ".join(column.name for column in metadata.tables[table].primary_key.columns)
             values = [f"l2_norm({name})" if kind == "halfvec" else name for name, kind in named]
-            totals = ", ".join(f"sum(hashtextextended(ROW({keys}, {value})::text, 0))" for value in values)
-            count, *found = await admin.fetchrow(f"SELECT count(*), {totals} FROM {table}")
+            totals = ", ".join(f"sum(hashtextextended(({value})::text, row))" for value in values)
+            rows = f"SELECT *, hashtextextended(ROW({keys})::text, 0) AS row FROM {table} OFFSET 0"
+            count, *found = await admin.fetchrow(f"SELECT count(*), {totals} FROM ({rows}) AS rows")
             sums |= {(table, name): (count, total) for (name, _), total in zip(named, found, strict=True)}
     return sums
