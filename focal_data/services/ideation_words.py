@@ -190,14 +190,14 @@ def _categories(maturity: MaturityState) -> str:
 
 
 def _numbered(requirements: Sequence[ExtractedRequirement]) -> str:
-    """The requirements by number, the newest that fit, so that the list does not outgrow the model."""
+    """The requirements by number, each on one line: the newest that fit, so that the list does not outgrow the model."""
     left, lines = MAX_NOTES, list[str]()
     for number, requirement in reversed(list(enumerate(requirements, start=1))):
-        line = f"{number}. ({requirement.type.value}, {requirement.priority.value}) {requirement.description}"
-        left -= len(line)
-        if left < 0:
-            break
-        lines.append(line)
+        description = " ".join(requirement.description.split())  # or it could pass for another's line
+        line = f"{number}. ({requirement.type.value}, {requirement.priority.value}) {description}"
+        if len(line) <= left:
+            left -= len(line)
+            lines.append(line)
     return "\n".join(reversed(lines)) or "(none)"
 
 
