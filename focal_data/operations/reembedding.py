@@ -199,12 +199,14 @@ class _Run:
                 self._tell(self._done, max(self._done, self._total))
 
     async def _batches(self, kind: Kind) -> AsyncIterator[list[Pending]]:
-        """One pass; a batch that is not full ends it, or others who write could keep it going."""
+        """One pass, of as many as there are when it begins, or others who write could keep it going."""
         place, statement, size = sql.FIRST, sql.pending(kind, self._job.which), self._job.batch_size
         rows: Sequence[Row] = [{}] * size
-        while len(rows) == size:
+        left = await self._count(sql.left(kind, self._job.which))
+        while left > 0 and len(rows) == size:
             values = {**self._bound, **place, "limit": size}
             rows = await self._scope.fetch(statement, values, custom_plan=True)
+            left -= len(rows)
             if batch := sql.read(kind, rows):
                 yield batch
                 place = batch[-1].place

@@ -234,6 +234,22 @@ async def test_a_service_that_never_stops_does_not_hold_it_up(op: Operator, worl
     assert NOTHING == await world.found(OLD)
 
 
+async def test_a_service_that_is_as_fast_does_not_hold_it_up(op: Operator, world: World) -> None:
+    """Though it adds one while the model embeds one, so that each batch is full."""
+    memory = world.tenant.memory
+
+    async def write(_: Sequence[str]) -> None:
+        text = "one of many"
+        episode = Episode(agent_id=world.agent_id, content=text, embedding=await OLD.embed(text))
+        await memory.add_episode(episode)
+
+    async with asyncio.timeout(30):
+        receipt = await op.tenant(world.tenant_id).reembed(Watching(write), EmbeddingJob(batch_size=1))
+    assert 0 < receipt.left == (await world.found(OLD))["episodes"]
+    await op.tenant(world.tenant_id).reembed(NEW)
+    assert NOTHING == await world.found(OLD)
+
+
 async def test_a_row_written_with_the_old_model_afterwards_is_seen(op: Operator, world: World) -> None:
     """By counting, and by running it again."""
     await op.tenant(world.tenant_id).reembed(NEW)
