@@ -10,10 +10,13 @@ from sqlalchemy import text
 from focal_data.data_layer import PostgresDataLayer
 from focal_data.database.scope import HasScope
 from focal_data.database.statement import Statement
-from focal_data.database.tenancy import tenant_tables
+from focal_data.database.tenancy import promised, tenant_tables
 from focal_data.tables import metadata
 
-_TABLES: Final = tenant_tables(metadata)
+_TABLES: Final = [
+    table for table in tenant_tables(metadata) if "SELECT" in promised(metadata.tables[table]).grants
+]
+"""Those that a service may read: what is the owner's alone is refused to it altogether."""
 
 
 def _counts(where: str) -> str:

@@ -97,12 +97,17 @@ async def test_the_dry_run_and_the_run(command: Command, world: World, focal_set
     assert (NOTHING, FOUND) == (await world.found(OLD), await world.found(NEW))
 
 
-async def test_all_tenants(command: Command, data: DataLayer, world: World) -> None:
+async def test_all_tenants(
+    command: Command, focal_fresh_database: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A receipt for each; once done there is nothing to embed."""
-    other = await a_world(data, new_id())
-    result = await command("memory", "reembed", "--model", "own_model:new", "--missing", "--json")
+    url = focal_fresh_database.owner_url().render_as_string(hide_password=False)
+    monkeypatch.setenv("FOCAL_DATA_MIGRATION_URL", url)
+    async with DataLayer.open(focal_fresh_database) as data:
+        worlds = [await a_world(data, new_id()) for _ in range(2)]
+    result = await command("memory", "reembed", "--model", "own_model:new", "--json")
     ids = {receipt["tenant_id"] for receipt in json.loads(result.stdout)["receipts"]}
-    assert {str(world.tenant_id), str(other.tenant_id)} <= ids
+    assert {str(world.tenant_id) for world in worlds} == ids
     again = await command("memory", "reembed", "--model", "own_model:new")
     assert (0, "there is nothing to embed\n") == (again.returncode, again.stdout)
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from focal_data.data_layer import DataLayer, Tenant
+from focal_data.database.tenancy import promised
 from focal_data.errors import UsageError
 from focal_data.ids import TenantId, new_id
 from focal_data.repositories.config import RuleRepository
@@ -27,7 +28,12 @@ FACTORIES = [
     if isinstance(made_by := getattr(factories, name), type) and hasattr(made_by, "_meta")
     if not made_by._meta.abstract
 ]
-ROWS = [made_by for made_by in FACTORIES if issubclass(made_by, TableFactory)]
+ROWS = [
+    made_by
+    for made_by in FACTORIES
+    if issubclass(made_by, TableFactory) and "INSERT" in promised(made_by._meta.model.__table__).grants
+]
+"""Of the tables that a service may write."""
 STORED = [
     made_by for made_by in FACTORIES if issubclass(made_by, DomainFactory) and "_store" in vars(made_by)
 ]

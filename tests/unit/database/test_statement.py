@@ -89,7 +89,8 @@ def test_every_missing_parent_is_named_by_its_class() -> None:
         for table in metadata.tables.values()
         for key in table.foreign_key_constraints
     }
-    assert {"Agent", "CustomerProfile", "Entity", "IdeationSession"} == told
+    staged = {"Entity", "EntityHistory", "Episode", "Rule", "Scenario"}
+    assert {"Agent", "CustomerProfile", "Entity", "IdeationSession"} | staged == told
 
 
 def test_a_repository_says_what_its_table_holds(monkeypatch: pytest.MonkeyPatch) -> None:
