@@ -117,6 +117,7 @@ def test_opening_it_loads_nothing() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", ["domain", "inmemory", "stores"])
 def test_a_room_imports_with_no_driver_installed(room: str) -> None:
     """What is talked about, what is promised and the reference need no driver at all."""

@@ -60,6 +60,7 @@ def test_markup_of_manual_pages_is_left_out():
     assert not {"\\", ".PP", ".TH"} & set(passages.plain(source).split())
 
 
+@pytest.mark.slow
 def test_recall_is_the_part_of_the_ten_nearest_that_was_found(tmp_path):
     """A row of another agent counts as not found, a row as near as the tenth as found, and a repeated one once."""
     corpus = corpora.synthetic(tmp_path, QUICK)
@@ -75,6 +76,7 @@ def test_recall_is_the_part_of_the_ten_nearest_that_was_found(tmp_path):
     assert 0.0 == truth.recall({query: []}).worst
 
 
+@pytest.mark.slow
 def test_queries_ask_each_size_class_and_are_not_stored(tmp_path):
     """So many for each class, by agents of that class; no held-out passage is a row."""
     corpus = corpora.synthetic(tmp_path, QUICK)

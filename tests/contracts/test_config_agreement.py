@@ -231,6 +231,7 @@ QUIET: Final = settings(
 )
 
 
+@pytest.mark.slow
 @settings(QUIET, max_examples=10, derandomize=True)
 @given(taken=steps)
 async def test_both_backends_give_the_same_answers(focal_settings: Settings, taken: list[Step]) -> None:

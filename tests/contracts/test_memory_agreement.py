@@ -305,6 +305,7 @@ async def made(both: tuple[TenantUnderTest, TenantUnderTest], clock: ManualClock
     return Chance(seed, [agent.id for agent in agents], clock)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_they_answer_alike(
     both: tuple[TenantUnderTest, TenantUnderTest], clock: ManualClock, seed: int
@@ -320,6 +321,7 @@ async def test_they_answer_alike(
             chance.known[expected.id] = expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_they_answer_alike_in_transactions(
     both: tuple[TenantUnderTest, TenantUnderTest], clock: ManualClock, seed: int

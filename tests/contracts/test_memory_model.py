@@ -238,6 +238,7 @@ async def in_postgres(data: DataLayer, clock: ManualClock) -> AsyncIterator[Tena
         yield timed.tenant
 
 
+@pytest.mark.slow
 @given(history=HISTORIES, questions=QUESTIONS)
 @settings(UNHURRIED, max_examples=200)
 async def test_memory_is_what_plain_python_is(history: list[Step], questions: list[Question]) -> None:
@@ -246,6 +247,7 @@ async def test_memory_is_what_plain_python_is(history: list[Step], questions: li
     await agree(DataLayer.in_memory(clock=clock).tenant, clock, history, questions)
 
 
+@pytest.mark.slow
 @given(history=HISTORIES, questions=QUESTIONS)
 @settings(UNHURRIED, max_examples=10)
 async def test_postgres_is_what_plain_python_is(

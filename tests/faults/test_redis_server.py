@@ -105,6 +105,7 @@ async def test_restarted_empty(server: RedisServer, tenant_id: TenantId) -> None
         assert [again] == await store.list_by_agent(AGENT)
 
 
+@pytest.mark.slow
 async def test_cut_in_the_middle_of_a_save(server: RedisServer, proxy: Proxy, tenant_id: TenantId) -> None:
     """Wherever the request is cut, the save is done once by being sent again, or, when that is cut too, not at all."""
     async with RedisClient(Settings.of(redis_url=proxy.url)) as client:

@@ -225,6 +225,7 @@ async def test_sessions_stand_outside_of_transactions(data: DataLayer) -> None:
     assert await tenant.sessions.get(session.session_id) is not None
 
 
+@pytest.mark.slow
 async def test_embedded_engines_are_not_those_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is set there is about other servers: nothing of it is migrated or used."""
     for name in ("DATABASE_URL", "MIGRATION_URL"):

@@ -265,6 +265,7 @@ class TestKeptData:
                 wanted = {"appendonly": "yes", "appendfsync": "always", "maxmemory-policy": "noeviction"}
                 assert wanted == await client.config_get(*wanted)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("victims", ["owner", "everything"])
     @needs_proc
     async def test_what_was_acknowledged_survives_a_kill(self, tmp_path: Path, victims: str) -> None:
@@ -286,6 +287,7 @@ class TestKeptData:
         assert set() == acknowledged - in_postgres
         assert set() == acknowledged - in_redis
 
+    @pytest.mark.slow
     def test_a_folder_in_use_is_refused_by_name(self, tmp_path: Path) -> None:
         """Two can't have the same folder, whether in one process or in two."""
         data = tmp_path / "data"
@@ -293,6 +295,7 @@ class TestKeptData:
         with EmbeddedEngines.start(data, postgres=False), refused:
             EmbeddedEngines.start(data, postgres=False)
 
+    @pytest.mark.slow
     @needs_proc
     async def test_servers_left_on_the_folder_are_stopped(self, tmp_path: Path) -> None:
         """Where owner and supervisor are killed, the next run ends what they left, then serves the data."""
@@ -309,6 +312,7 @@ class TestKeptData:
         assert set() == acknowledged - in_postgres & in_redis
         assert not there(runtime)
 
+    @pytest.mark.slow
     @needs_proc
     async def test_processes_of_a_killed_server_are_waited_for(self, tmp_path: Path) -> None:
         """Backends take a while to notice that their server was killed; the next one waits for them."""
@@ -462,6 +466,7 @@ class TestUsers:
                 "cwd": "/",
             }
 
+    @pytest.mark.slow
     def test_an_ordinary_user_can_twice_in_a_row(self, nobody: dict[str, Any]) -> None:
         """Neither root nor a home is needed."""
         for _ in range(2):
@@ -471,6 +476,7 @@ class TestUsers:
             assert nobody["user"] == said["uid"]
             assert said["versions"]["PostgreSQL"].startswith("16.")
 
+    @pytest.mark.slow
     def test_two_who_fill_an_empty_cache_at_once(self, nobody: dict[str, Any]) -> None:
         """Both start, one of their templates stays, and nothing half made."""
         cache = Path(nobody["env"]["TMPDIR"], "cache")

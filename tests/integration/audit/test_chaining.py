@@ -138,6 +138,7 @@ async def test_what_is_rolled_back_is_not_chained(
     assert (await op.verify_audit(tenant.tenant_id)).intact
 
 
+@pytest.mark.slow
 async def test_transactions_that_cross_are_told_or_done(tenant: Tenant, op: Operator) -> None:
     """Of two that write to two chains in opposite order, one is a deadlock's victim; run again, both are written."""
     chains = [await a_session(tenant), await a_session(tenant)]
@@ -279,6 +280,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=JSON)
 async def test_json_is_hashed_as_it_comes_back(tenant: Tenant, op: Operator, value: JsonValue) -> None:

@@ -320,6 +320,7 @@ async def test_a_row_behind_another_than_its_own_is_found(
     assert [(Problem.REMOVED, 5)] == await _found(op, tenant)
 
 
+@pytest.mark.slow
 async def test_a_verification_sees_one_moment(
     tenant: Tenant, op: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -461,6 +462,7 @@ async def test_a_row_that_was_erased_before_is_chained(
     )
 
 
+@pytest.mark.slow
 async def test_every_tenant_is_chained(data: DataLayer, op: Operator) -> None:
     """Where none is named."""
     tenants = [data.tenant(uuid4()) for _ in range(3)]

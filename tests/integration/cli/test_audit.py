@@ -58,6 +58,7 @@ async def spoil(settings: Settings, statement: str) -> None:
     await on_server(settings.owner_url().render_as_string(hide_password=False), statement)
 
 
+@pytest.mark.slow
 async def test_verify_tells_what_it_found(own: Settings) -> None:
     """Nothing: exit code 0. Something: 1, and where."""
     async with DataLayer.open(own) as data:
@@ -84,6 +85,7 @@ async def test_verify_tells_what_it_found(own: Settings) -> None:
     assert 2 == (await run("verify", "--tenant", "nobody")).exit_code
 
 
+@pytest.mark.slow
 async def test_without_keys_it_is_said(own: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """By verify and by doctor; rows that exist are chained when keys are set."""
     plain = own.model_copy(update={"audit_keys": None})
@@ -104,6 +106,7 @@ async def test_without_keys_it_is_said(own: Settings, monkeypatch: pytest.Monkey
     assert "3 rows in 1 chains, 0 of them erased; 0 have no chain" in (await run("verify")).output
 
 
+@pytest.mark.slow
 async def test_heads_are_exported_and_compared(own: Settings, tmp_path: Path) -> None:
     """To a file or to the standard output; what they show to be gone is told."""
     async with DataLayer.open(own) as data:

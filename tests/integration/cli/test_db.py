@@ -50,6 +50,7 @@ async def test_up_to_head_and_down_to_nothing(db: Command) -> None:
     assert None is json.loads(db("downgrade", "base", "--json").stdout)["current"]
 
 
+@pytest.mark.slow
 async def test_an_unknown_revision_is_one_line(db: Command) -> None:
     """And exit code 1."""
     result = db("upgrade", "no_such_revision")

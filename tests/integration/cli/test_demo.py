@@ -239,6 +239,7 @@ def test_a_file_that_grew_is_continued(tmp_path: Path) -> None:
     assert "is not what an earlier run stored" in changed.stderr
 
 
+@pytest.mark.slow
 def test_a_bad_line_is_named_and_nothing_is_stored(tmp_path: Path) -> None:
     """Nor of any other file."""
     good, bad = excerpt(tmp_path / "small.jsonl"), tmp_path / "bad.jsonl"

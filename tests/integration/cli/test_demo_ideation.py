@@ -101,6 +101,7 @@ def test_on_one_of_them(engines: dict[str, str], tmp_path: Path, backend: str) -
     assert "memory" not in run.stdout
 
 
+@pytest.mark.slow
 def test_in_memory(tmp_path: Path) -> None:
     """It needs no engine, and says that nothing of it survives a process."""
     run = demo("--ideation", "--backend", "memory", folder=tmp_path, env=environment())
@@ -110,6 +111,7 @@ def test_in_memory(tmp_path: Path) -> None:
     assert [] == list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--backend", "paper"], ["--live", "openai"], ["chat.jsonl"], ["--transcript", "chat.jsonl"]],

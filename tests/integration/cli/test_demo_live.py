@@ -135,6 +135,7 @@ async def test_the_model_knows_the_conversation_and_the_rules(
     assert "Say goodbye in one sentence." in last["system"]
 
 
+@pytest.mark.slow
 async def test_a_second_run_asks_nothing_again(
     data: PostgresDataLayer, server: ProviderServer, chat: Path
 ) -> None:

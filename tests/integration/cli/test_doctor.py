@@ -63,6 +63,7 @@ async def test_an_empty_database_is_behind(focal_settings: Settings, focal_engin
     assert "schema" in {finding.subject for finding in findings}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "told"),
     [

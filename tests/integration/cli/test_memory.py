@@ -82,6 +82,7 @@ def asked(result: Result) -> dict[str, object]:
     return receipt  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 async def test_the_dry_run_and_the_run(command: Command, world: World, focal_settings: Settings) -> None:
     """The receipt in words and as JSON; nothing is written before the run."""
     arguments = ("memory", "reembed", "--model", "own_model:new", "--tenant", str(world.tenant_id))
@@ -112,6 +113,7 @@ async def test_all_tenants(
     assert (0, "there is nothing to embed\n") == (again.returncode, again.stdout)
 
 
+@pytest.mark.slow
 async def test_missing_ones_are_filled(command: Command, world: World) -> None:
     """By the model of the others; by another it is refused, with exit code 1."""
     await world.tenant.memory.add_episode(Episode(agent_id=world.agent_id, content="bare"))

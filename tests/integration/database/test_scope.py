@@ -190,6 +190,7 @@ async def test_a_hundred_tasks_share_two_connections(scope: TenantScope) -> None
     assert [0] * 100 == counts
 
 
+@pytest.mark.slow
 async def test_a_statement_that_takes_too_long_is_a_timeout(scope: TenantScope) -> None:
     """The server ends it, and nothing was applied."""
     with pytest.raises(StoreTimeoutError) as caught:
@@ -344,11 +345,13 @@ async def deadlocked(
     return list(await asyncio.gather(*works, return_exceptions=True))
 
 
+@pytest.mark.slow
 async def test_a_real_deadlock_is_run_again(scope: TenantScope) -> None:
     """PostgreSQL ends one of the two, which then waits for the other and succeeds."""
     assert [None, None] == await deadlocked(scope, scope.run)
 
 
+@pytest.mark.slow
 async def test_a_real_deadlock_in_a_transaction_of_ones_own_is_told(scope: TenantScope) -> None:
     """It has done things that only its owner can do again; it was rolled back, and the other one went through."""
 

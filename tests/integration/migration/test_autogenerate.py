@@ -72,6 +72,7 @@ DRIFTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", DRIFTS)
 async def test_what_drifted_is_seen(estate: Estate, drift: str) -> None:
     """Each change by hand is one operation, and nothing else."""
@@ -156,6 +157,7 @@ async def test_a_function_that_drifted_is_seen(estate: Estate, drift: str) -> No
     assert names == [re.match(r"op\.(\w+)", text)[1] for text in found]  # type: ignore[index]
 
 
+@pytest.mark.slow
 async def test_a_function_that_can_not_be_made_is_named(new_estate: NewEstate, tmp_path: Path) -> None:
     """What it names is missing: the developer is told which function."""
     project = Project(tmp_path / "migrations", await new_estate(), new_metadata())
@@ -178,6 +180,7 @@ async def test_what_is_not_as_it_says_is_replaced(estate: Estate, drift: str) ->
     assert operations == await runner.check(estate.settings)
 
 
+@pytest.mark.slow
 async def test_check_reports_what_drifted(estate: Estate) -> None:
     """``alembic check`` fails when a policy is missing."""
     await estate.as_admin("DROP POLICY tenant_isolation ON rules")
@@ -266,6 +269,7 @@ async def test_a_primary_key_that_others_lean_on_has_a_remark(new_estate: NewEst
     assert "# Builds its index, and nobody can use the table meanwhile." in rest
 
 
+@pytest.mark.slow
 async def test_another_role_gets_policies_and_grants(estate: Estate) -> None:
     """When the setting names another role, every table is to be opened to that one."""
     found = await runner.check(estate.settings.model_copy(update={"app_role": "another_role"}))

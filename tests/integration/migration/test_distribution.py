@@ -71,12 +71,14 @@ async def test_they_lie_beside_the_first(sharded: Estate) -> None:
     assert all(statement.endswith(f"colocate_with => '{name}')") for statement in rest)
 
 
+@pytest.mark.slow
 async def test_it_can_be_repeated(sharded: Estate) -> None:
     """Nothing is left to do the second time."""
     await distribute(sharded.settings)
     assert [] == await distribute(sharded.settings)
 
 
+@pytest.mark.slow
 async def test_it_goes_on_where_it_was_broken_off(sharded: Estate) -> None:
     """What the first run left is done by the second, beside what the first has done."""
     async with sharded.connection() as connection:
@@ -86,6 +88,7 @@ async def test_it_goes_on_where_it_was_broken_off(sharded: Estate) -> None:
     assert len(await _tenant_tables(sharded)) == len(await _order(sharded)) == len(statements) + 1
 
 
+@pytest.mark.slow
 async def test_a_dry_run_tells_the_statements_and_runs_none(sharded: Estate) -> None:
     """They are those that the run then has."""
     told = await distribute(sharded.settings, dry_run=True)
@@ -93,12 +96,14 @@ async def test_a_dry_run_tells_the_statements_and_runs_none(sharded: Estate) -> 
     assert told == await distribute(sharded.settings)
 
 
+@pytest.mark.slow
 async def test_two_at_once_take_turns(sharded: Estate) -> None:
     """One does it all, the other finds nothing to do."""
     counts = [len(done) for done in await asyncio.gather(*(distribute(sharded.settings) for _ in range(2)))]
     assert [0, len(await _tenant_tables(sharded))] == sorted(counts)
 
 
+@pytest.mark.slow
 async def test_a_table_that_is_distributed_otherwise_is_named(sharded: Estate) -> None:
     """Before anything is changed."""
     async with sharded.connection() as connection:
@@ -108,6 +113,7 @@ async def test_a_table_that_is_distributed_otherwise_is_named(sharded: Estate) -
     assert 1 == len(await _order(sharded))
 
 
+@pytest.mark.slow
 async def test_what_the_server_refuses_is_our_error(sharded: Estate) -> None:
     """The driver's does not come through, and what came before it stays."""
     async with sharded.connection() as connection:

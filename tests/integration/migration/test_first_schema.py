@@ -24,6 +24,7 @@ async def _role_exists(estate: Estate) -> bool:
         )
 
 
+@pytest.mark.slow
 async def test_up_makes_every_table_and_leaves_nothing_to_generate(new_estate: NewEstate) -> None:
     """An upgrade of an empty database makes it like the tables."""
     estate = await new_estate()
@@ -35,6 +36,7 @@ async def test_up_makes_every_table_and_leaves_nothing_to_generate(new_estate: N
     assert {*metadata.tables, runner.VERSION_TABLE} == tables
 
 
+@pytest.mark.slow
 async def test_down_leaves_nothing_and_up_again_the_same(new_estate: NewEstate) -> None:
     """Down to base is the catalogue of an empty database, without the role; up again is that of the first time."""
     estate = await new_estate()
@@ -73,6 +75,7 @@ async def test_a_script_of_statements_does_the_same(new_estate: NewEstate) -> No
     assert [] == await runner.check(estate.settings)
 
 
+@pytest.mark.slow
 async def test_an_owner_without_createrole_uses_the_role_that_is_there(new_estate: NewEstate) -> None:
     """Where an administrator made the role, the owner needs no right to; it stays on the way down."""
     estate = await new_estate(createrole=False)
@@ -107,6 +110,7 @@ async def test_a_missing_extension_is_asked_of_the_administrator(new_estate: New
     assert (True, True, False) == (code != 0, "CREATE EXTENSION vector" in errors, "Traceback" in errors)
 
 
+@pytest.mark.slow
 async def test_a_superuser_creates_the_extension_and_leaves_it(new_estate: NewEstate) -> None:
     """A login that may creates pgvector; the way down leaves it in place."""
     estate = await new_estate(extension=False)
@@ -144,6 +148,7 @@ async def test_databases_of_one_cluster_share_the_role(new_estate: NewEstate) ->
     assert not await _role_exists(one)
 
 
+@pytest.mark.slow
 async def test_one_migration_waits_for_another(new_estate: NewEstate) -> None:
     """While somebody holds the lock nothing is changed; the upgrade goes on when he lets go."""
     estate = await new_estate()
@@ -199,6 +204,7 @@ async def test_behind_head_a_command_waits(new_estate: NewEstate, command: tuple
     assert (await runner.status(estate.settings)).at_head
 
 
+@pytest.mark.slow
 async def test_a_revision_that_fails_is_rolled_back(new_estate: NewEstate) -> None:
     """The error names the table that was in the way, and what was made before is gone."""
     estate = await new_estate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ENUM
 
@@ -36,6 +37,7 @@ def _orders(*values: str) -> MetaData:
     return metadata
 
 
+@pytest.mark.slow
 async def test_an_environment_of_ones_own(estate: Estate, tmp_path: Path) -> None:
     """Two lines in anybody's env.py: it sees what ours sees of its tables, and nothing of ours; ours sees nothing of its."""
     project = Project(tmp_path / "migrations", estate, _orders("new", "paid"), PLAIN)
@@ -58,6 +60,7 @@ async def test_an_environment_of_ones_own(estate: Estate, tmp_path: Path) -> Non
     assert before == await estate.catalogue()
 
 
+@pytest.mark.slow
 async def test_tables_in_the_same_metadata(estate: Estate, tmp_path: Path) -> None:
     """A project that adds to our metadata migrates what it has added, and ours does not drop it."""
     project = Project(tmp_path / "migrations", estate, new_metadata())

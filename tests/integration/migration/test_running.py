@@ -110,6 +110,7 @@ HALVES = tuple(
 ONE_OF_A_KIND = parted(ix("uq_notes_a", "tenant_id", "stars", unique=True))
 
 
+@pytest.mark.slow
 async def test_an_index_of_partitions_that_failed_is_built_anew(
     new_estate: NewEstate, tmp_path: Path
 ) -> None:
@@ -134,6 +135,7 @@ async def test_an_index_of_partitions_that_failed_is_built_anew(
     await project.check()
 
 
+@pytest.mark.slow
 async def test_a_script_does_not_pass_over_partitions(new_estate: NewEstate, tmp_path: Path) -> None:
     """It can't know them: it makes the index of a table that has none, and otherwise says what to run."""
     project = await _one_generation(tmp_path, await new_estate(), parted())
@@ -240,6 +242,7 @@ TOLD = {
 """Columns, codes for the rows there are, words written anew, what is staged refers to, indexes."""
 
 
+@pytest.mark.slow
 async def test_what_an_upgrade_would_lock_is_told(new_estate: NewEstate) -> None:
     """From one revision to the next; an empty database has nothing to lock, and at head there is nothing to do."""
     estate = await new_estate()
@@ -253,6 +256,7 @@ async def test_what_an_upgrade_would_lock_is_told(new_estate: NewEstate) -> None
     assert [] == await runner.effects(estate.settings)
 
 
+@pytest.mark.slow
 async def test_generated_revisions_are_as_the_linter_wants_them(
     new_estate: NewEstate, tmp_path: Path
 ) -> None:

@@ -39,6 +39,7 @@ def of_tenant(found: dict[str, list[str]], tenant_id: UUID) -> dict[str, list[st
     return with_mark(found, str(tenant_id))
 
 
+@pytest.mark.slow
 async def test_every_table_is_emptied_of_the_tenant_and_of_no_other(
     op: Operator, engine: AsyncEngine, focal_settings: Settings
 ) -> None:

@@ -71,6 +71,7 @@ def marked_columns(table: str) -> set[str]:
     return {name for name in texts - closed if (table, name) not in NOT_PERSONAL}
 
 
+@pytest.mark.slow
 async def test_the_test_marks_every_column(world: World, focal_settings: Settings, op: Operator) -> None:
     """A new column of text or JSON in a table of persons fails here until the world fills it."""
     customer = await world.customer()
@@ -192,6 +193,7 @@ async def test_the_receipt_counts_by_kind(world: World, op: Operator) -> None:
     assert customer.mark not in done.model_dump_json()
 
 
+@pytest.mark.slow
 async def test_an_old_id_erases_the_whole_person(
     world: World, focal_settings: Settings, op: Operator
 ) -> None:
@@ -201,6 +203,7 @@ async def test_an_old_id_erases_the_whole_person(
     await nothing_is_left(focal_settings, customer)
 
 
+@pytest.mark.slow
 async def test_who_is_erased_is_not_found_again(world: World, op: Operator) -> None:
     """Nor is who never was, nor another tenant's customer."""
     customer = await world.customer()
@@ -329,6 +332,7 @@ async def test_what_came_after_the_erasure_can_be_erased(world: World, op: Opera
         await tenant.erase_customer(customer.profile)
 
 
+@pytest.mark.slow
 async def test_a_session_that_cannot_be_read_stops_it(
     world: World, op: Operator, focal_settings: Settings
 ) -> None:

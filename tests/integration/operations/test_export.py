@@ -35,6 +35,7 @@ async def test_it_counts_as_the_dry_run_does(world: World, customer: Customer, o
     assert tuple(sorted((customer.profile, customer.merged))) == export.profile_ids
 
 
+@pytest.mark.slow
 async def test_every_row_of_the_person_is_in_it(
     world: World, customer: Customer, op: Operator, focal_settings: Settings
 ) -> None:

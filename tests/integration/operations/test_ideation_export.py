@@ -48,6 +48,7 @@ def _in_utc(found: Any) -> Any:
     return json.loads(text.replace("2026-02-01T23:59:59+02:00", "2026-02-01T21:59:59+00:00"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 3, 1001])
 async def test_what_was_imported_comes_back_as_it_was(
     legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis, count: int

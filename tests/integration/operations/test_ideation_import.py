@@ -124,6 +124,7 @@ async def test_the_studio_goes_on_where_it_was(
     assert 8 == (await stores.sessions.update(session)).version
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 1, 100, 101, 999, 1000, 1001, 2000, 2001])
 async def test_all_messages_come(
     legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis, count: int

@@ -153,6 +153,7 @@ async def more_of(world: World, customer: Customer) -> None:
         await tenant.audit.save_turn(turn)
 
 
+@pytest.mark.slow
 async def test_who_never_stops_writing_is_told_of(
     world: World, op: Operator, tenant: TenantOperations, focal_settings: Settings
 ) -> None:

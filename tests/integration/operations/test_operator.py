@@ -64,6 +64,7 @@ async def test_a_superuser_may_open(op: Operator) -> None:
     assert await op.sessions.health_check()
 
 
+@pytest.mark.slow
 async def test_an_owner_who_is_no_superuser_may_open(own: Settings, login: str) -> None:
     """And sees and erases what a service wrote, which a service's own role couldn't."""
     await on_own(own, tables_to(login), f"GRANT ALL ON SCHEMA public TO {login}")
@@ -81,6 +82,7 @@ async def test_an_owner_who_is_no_superuser_may_open(own: Settings, login: str) 
         assert {"turn_records": 1} == (await op.tenant(tenant_id).delete_everything()).counts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grants", [(), ("GRANT focal_app TO {} WITH SET TRUE, INHERIT TRUE",)])
 async def test_a_login_that_does_not_own_the_tables_is_refused(
     own: Settings, login: str, grants: tuple[str, ...]

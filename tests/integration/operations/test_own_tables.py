@@ -105,6 +105,7 @@ async def ground(
         yield Ground(settings, own_tables)
 
 
+@pytest.mark.slow
 async def test_what_names_the_person_goes(ground: Ground) -> None:
     """By column or by foreign key, under an old id too; anonymous rows of the sessions; what refers to the entities."""
     async with DataLayer.open(ground.settings) as data, Operator.open(ground.settings) as op:
@@ -129,6 +130,7 @@ async def test_what_names_the_person_goes(ground: Ground) -> None:
         assert kept == {id_ for name in ground.tables for id_ in await ground.ids(name)}
 
 
+@pytest.mark.slow
 async def test_what_refers_to_them_by_other_ways_is_in_the_way(ground: Ground) -> None:
     """A child without a cascade and without the person's column: it is named, and the profile stays."""
     async with DataLayer.open(ground.settings) as data, Operator.open(ground.settings) as op:
@@ -143,6 +145,7 @@ async def test_what_refers_to_them_by_other_ways_is_in_the_way(ground: Ground) -
         assert await tenant.profiles.get_by_id(guest.id) is not None
 
 
+@pytest.mark.slow
 async def test_a_tenants_rows_go_whatever_refers_to_what(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +167,7 @@ async def test_a_tenants_rows_go_whatever_refers_to_what(
         assert kept == {id_ for name in ground.tables for id_ in await ground.ids(name)}
 
 
+@pytest.mark.slow
 async def test_tables_that_the_process_does_not_know_are_told_of(ground: Ground) -> None:
     """They hold tenants' data, and would be passed over."""
     stranger = ("CREATE TABLE strangers (tenant_id uuid)", *enable_policy("strangers", "focal_app", "own"))

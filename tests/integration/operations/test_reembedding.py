@@ -81,6 +81,7 @@ async def test_everything_gets_the_other_models_embedding(
     assert 0 == await staged(focal_settings, world.tenant_id)
 
 
+@pytest.mark.slow
 async def test_done_again_it_does_nothing(op: Operator, world: World, focal_settings: Settings) -> None:
     """No text is embedded, no row is touched."""
     await op.tenant(world.tenant_id).reembed(NEW)
@@ -90,6 +91,7 @@ async def test_done_again_it_does_nothing(op: Operator, world: World, focal_sett
     assert before == await rows(focal_settings)
 
 
+@pytest.mark.slow
 async def test_a_dry_run_counts_and_writes_nothing(
     op: Operator, world: World, focal_settings: Settings
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_dry_run_counts_and_writes_nothing(
     assert sum(-(-len(text.encode()) // 4) for text in texts) == done.tokens
 
 
+@pytest.mark.slow
 async def test_other_tenants_stay_as_they_are(
     op: Operator, data: DataLayer, world: World, focal_settings: Settings
 ) -> None:
@@ -281,6 +284,7 @@ async def test_who_read_before_brings_no_old_embedding_back(op: Operator, world:
     assert new_entity == then
 
 
+@pytest.mark.slow
 async def test_killed_anywhere_it_goes_on(
     op: Operator, data: DataLayer, monkeypatch: pytest.MonkeyPatch, focal_settings: Settings
 ) -> None:
@@ -568,6 +572,7 @@ async def test_what_is_deleted_takes_along_what_is_staged_of_it(
     assert ALL | {"entities": 2, "entity_history": 3} == receipt.counts | {"episodes": 7}
 
 
+@pytest.mark.slow
 async def test_an_erased_person_leaves_nothing_staged(
     op: Operator, data: DataLayer, focal_settings: Settings
 ) -> None:

@@ -37,6 +37,7 @@ async def test_a_text_has_its_vector(embedder: OpenAIEmbeddingProvider, server: 
     assert {"model": "text-embedding-3-small", "input": ["hello"], "encoding_format": "base64"} == body
 
 
+@pytest.mark.slow
 async def test_any_number_of_texts_is_split_and_keeps_its_order(
     embedder: OpenAIEmbeddingProvider, server: ProviderServer
 ) -> None:

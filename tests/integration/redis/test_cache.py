@@ -97,6 +97,7 @@ async def embeds_all_the_same(cache: RedisCache) -> None:
     assert [["a"]] == provider.calls
 
 
+@pytest.mark.slow
 async def test_redis_that_is_gone_is_a_miss(tenant_id: TenantId, tmp_path: Path) -> None:
     """An error of the cache, and none of the embedding."""
     async with RedisClient(Settings.of(redis_url=f"unix://{tmp_path}/none")) as client:

@@ -129,6 +129,7 @@ async def test_both_have_the_same(both: BothIdeationTenant, archives: list[Redis
     assert not await both.repair(session.id)
 
 
+@pytest.mark.slow
 async def test_what_the_first_refuses_the_second_never_sees(
     both: BothIdeationTenant, factory: BothIdeationFactory, servers: list[RedisServer]
 ) -> None:
@@ -163,6 +164,7 @@ async def test_what_the_first_refuses_the_second_never_sees(
     servers[0].start()
 
 
+@pytest.mark.slow
 async def test_a_second_that_fails_is_behind_and_catches_up(
     both: BothIdeationTenant,
     factory: BothIdeationFactory,

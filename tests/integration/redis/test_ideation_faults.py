@@ -106,6 +106,7 @@ async def lose_answer(proxy: Proxy, number: int) -> None:
     proxy.lose = 1
 
 
+@pytest.mark.slow
 async def test_gone_and_back(
     fragile: RedisServer, fragile_ideation: IdeationTenant, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -127,6 +128,7 @@ async def test_gone_and_back(
     assert parts == await all_parts(fragile_ideation, session.id)
 
 
+@pytest.mark.slow
 async def test_paused(fragile: RedisServer, fragile_ideation: IdeationTenant) -> None:
     """A server that does not answer is our error within the time-out."""
     session = a_session()
@@ -166,6 +168,7 @@ async def test_full(fragile: RedisServer, fragile_ideation: IdeationTenant) -> N
         assert [] == direct.keys()
 
 
+@pytest.mark.slow
 async def test_an_answer_that_is_lost_is_asked_for_again(
     lossy: IdeationTenant, proxy: Proxy, ideation: IdeationTenant
 ) -> None:

@@ -17,6 +17,7 @@ from tests.integration.redis.cluster import RunningCluster, running_cluster
 from tests.integration.redis.server import every_server
 
 
+@pytest.mark.slow
 async def test_what_is_written_is_read(client: RedisClient) -> None:
     """All of it, more than a page too, and it is found."""
     await _there_and_back(LegacyIdeation(client))

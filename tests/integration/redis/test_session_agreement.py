@@ -223,6 +223,7 @@ QUIET: Final = hypothesis_settings(
 )
 
 
+@pytest.mark.slow
 @hypothesis_settings(QUIET, max_examples=30, derandomize=True)
 @given(taken=taken_steps)
 async def test_both_give_the_same_answers(

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import redis
 
 from focal_data.ids import TenantId
@@ -46,6 +47,7 @@ async def _cleaner(url: str) -> asyncio.subprocess.Process:
     return process
 
 
+@pytest.mark.slow
 async def test_what_is_old_goes_once_and_what_is_used_stays(
     client: RedisClient, settings: Settings, tenant_id: TenantId, direct: redis.Redis
 ) -> None:

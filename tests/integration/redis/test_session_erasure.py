@@ -57,6 +57,7 @@ async def test_a_copy_that_is_alone_is_found(
     assert sorted(saved, key=lambda s: s.session_id) == await erasure.find(anything)
 
 
+@pytest.mark.slow
 async def test_more_sessions_than_one_scan_gives(store: RedisSessionStore, erasure: SessionErasure) -> None:
     """Each once."""
     ids = {(await store.save(a_session())).session_id for _ in range(1200)}

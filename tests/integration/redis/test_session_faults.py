@@ -72,6 +72,7 @@ def told(error: BaseException) -> str:
     return " ".join(f"{link!r} {link} {vars(link)}" for link in chained)
 
 
+@pytest.mark.slow
 async def test_gone_and_back(
     fragile: RedisServer, fragile_store: RedisSessionStore, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,6 +104,7 @@ async def test_restarted_between_calls(fragile: RedisServer, fragile_store: Redi
     assert not await fragile_store.delete(a_session().session_id)
 
 
+@pytest.mark.slow
 async def test_paused(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
     """A server that does not answer is our error within the time-out; what was sent may last, a read leaves nothing."""
     session = await fragile_store.save(a_session())
@@ -124,6 +126,7 @@ async def test_paused(fragile: RedisServer, fragile_store: RedisSessionStore) ->
         await fragile_store.get(session.session_id)
 
 
+@pytest.mark.slow
 async def test_those_who_wait_in_line(fragile: RedisServer, tenant_id: TenantId) -> None:
     """Whoever waits for a connection in vain is told in time too, and that nothing was sent."""
     settings = Settings.of(redis_url=fragile.url, redis_timeout=0.5, redis_pool_size=2)
@@ -319,6 +322,7 @@ async def test_another_type(store: RedisSessionStore, direct: redis.Redis, tenan
     assert hot.decode() == error.value.key
 
 
+@pytest.mark.slow
 async def test_cancelled_while_connecting(fragile: RedisServer, tenant_id: TenantId) -> None:
     """Nor does one that is cancelled at any step of making a connection and logging in."""
     settings = Settings.of(redis_url=f"{fragile.url}?password=right&db=1", redis_pool_size=1)

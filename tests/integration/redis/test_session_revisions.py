@@ -85,6 +85,7 @@ async def test_own_write_below_others(
     assert latest == await store.get(first.session_id)
 
 
+@pytest.mark.slow
 async def test_lost_for_good(behind_proxy: RedisSessionStore, proxy: Proxy) -> None:
     """When every answer is lost, a save says that its outcome is unknown, and a read that nothing was written."""
     first = await behind_proxy.save(a_session())

@@ -154,6 +154,7 @@ async def library(database: Database) -> Library:
     return Library(notes, await notes.add_many([a_note(rnd) for _ in range(150)]))
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(condition=CONDITIONS)
 @example(condition=~field("attributes", "a", 0).is_null())  # PostgreSQL takes a bare value for a list of one

@@ -38,6 +38,7 @@ async def test_the_right_ones_are_found(worlds: dict[str, World], name: str) -> 
     assert min(recalls) >= 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 30, 80, 500])
 async def test_however_many_are_asked_for(worlds: dict[str, World], limit: int) -> None:
     """More hits have more candidates: deep down they are the right ones, too, and in order."""
@@ -50,6 +51,7 @@ async def test_however_many_are_asked_for(worlds: dict[str, World], limit: int) 
     assert np.mean(found) >= 0.99
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.3, 1.0, 3.0])
 async def test_neighbours_that_are_all_about_as_far_are_told_apart(
     op: Operator, tenant: Tenant, spread: float
@@ -104,6 +106,7 @@ async def test_the_thousandth_call_is_as_the_first(worlds: dict[str, World]) -> 
         assert first == await large.tenant.memory.vector_search_episodes(large.agent, query)
 
 
+@pytest.mark.slow
 async def test_searches_are_complete_while_others_insert(tenant: Tenant) -> None:
     """Ten each time, and all of what was there before among the nearest."""
     agent = (await tenant.config.save_agent(Agent(name="Ada"))).id
@@ -151,6 +154,7 @@ async def test_equals_come_in_the_order_of_their_ids(op: Operator, tenant: Tenan
         assert ids[:limit] == [hit.item.id for hit in hits]
 
 
+@pytest.mark.slow
 async def test_two_models_are_never_mixed(op: Operator, tenant: Tenant) -> None:
     """Of a model with few vectors beside one with many, those few are found, and of one never stored none."""
     agent = (await tenant.config.save_agent(Agent(name="Ada"))).id

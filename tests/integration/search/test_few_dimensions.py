@@ -14,6 +14,7 @@ from focal_data.operations.operator import Operator
 ROWS = 1600
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [60, 900, ROWS])
 async def test_the_nearest_of_few_dimensions_are_found(op: Operator, tenant: Tenant, rows: int) -> None:
     """However many rows there are: no row that is left out is nearer than one that is found, and none is found twice."""

@@ -390,6 +390,7 @@ async def test_a_turn_whose_outcome_is_unknown_is_tried_again(
     assert 1 == len(await stores.requirements.get_by_session(session.id))
 
 
+@pytest.mark.slow
 async def test_the_model_is_shown_the_end_of_a_long_conversation(
     stores: IdeationTenant, session: IdeationSession
 ) -> None:

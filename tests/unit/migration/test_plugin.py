@@ -8,6 +8,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 GROUP = "alembic.plugins"
 ASK = """
@@ -20,6 +22,7 @@ register()
 """
 
 
+@pytest.mark.slow
 def test_alembic_finds_the_plugins_and_loads_nothing_else(tmp_path: Path) -> None:
     """By the entry point that the package declares, although it is loaded half-way through Alembic's own import."""
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]

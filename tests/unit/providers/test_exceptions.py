@@ -89,6 +89,7 @@ def test_no_exception_of_the_sdk_is_undecided(vendor: str) -> None:
     assert [] == sorted(undecided)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("vendor", TABLES)
 def test_the_table_names_classes_that_exist(vendor: str) -> None:

@@ -30,6 +30,7 @@ def test_a_missing_extra_is_named(
         provider()
 
 
+@pytest.mark.slow
 def test_providers_import_without_any_sdk() -> None:
     """Every module of theirs, and of the server that tests them."""
     folders = [ROOT / "focal_data/providers", ROOT / "focal_data/testing/provider_server"]

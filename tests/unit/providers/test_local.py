@@ -96,6 +96,7 @@ async def test_without_the_extra_its_name_is_told(
         await provider.embed("hello")
 
 
+@pytest.mark.slow
 @installed
 def test_loading_leaves_the_programs_logging_alone() -> None:
     """The package would configure it for everybody."""

@@ -52,6 +52,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     variables=st.dictionaries(st.text("abc_", max_size=8), JSON_VALUES, max_size=6),
     turn=st.integers(0, 10**6),

@@ -188,6 +188,7 @@ async def test_a_search_path_leads_it_nowhere(
     await owner.execute(f"DROP SCHEMA {schema} CASCADE")
 
 
+@pytest.mark.slow
 async def test_the_index_serves_a_large_tenant(
     service: asyncpg.Connection, large: tuple[UUID, UUID], tenant: Tenant, agent: UUID, memory: MemoryStore
 ) -> None:
