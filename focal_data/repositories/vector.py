@@ -4,7 +4,7 @@ One rule: a row is compared exactly when its sign code is so near that the row m
 all rows that pass the filters are looked at; the nearest of them, three for each hit that is wanted, are compared, which tells
 within which angle the answer lies; then so is every other row whose code differs in no more bits than one at that angle does.
 Of two vectors at an angle, each bit differs with the probability angle / π, so the number of bits that differ is that of 1536
-throws: a row of the answer is more than 2.5 standard deviations off, and missed, once in 160 times, whatever the vectors are
+throws: a row of the answer is more than three standard deviations off, and missed, once in 740 times, whatever the vectors are
 like (docs/decisions/0019). No filter and no size can make a search return fewer rows than there are.
 """
 
@@ -44,8 +44,8 @@ _SAMPLE: Final = 3
 _ANGLE: Final = "acosd(least(1, greatest(-1, 1 - distance))) / 180"
 """Of the farthest hit of the sample, in parts of a half turn: the probability that a bit differs."""
 
-_BITS: Final = f"{MAX_DIMENSIONS} * angle + 2.5 * sqrt({MAX_DIMENSIONS} * angle * (1 - angle)) + 3"
-"""The mean of that many throws and 2.5 deviations; and 3, since components are rounded before they are rotated."""
+_BITS: Final = f"{MAX_DIMENSIONS} * angle + 3 * sqrt({MAX_DIMENSIONS} * angle * (1 - angle)) + 3"
+"""The mean of that many throws and three deviations; and 3 bits, since components are rounded before they are rotated."""
 
 
 def nearest(repository: type[TenantRepository[Any, Any]], *conditions: ColumnElement[bool]) -> Statement:
