@@ -15,9 +15,8 @@ from io import TextIOWrapper
 from time import perf_counter
 from typing import Final, NoReturn
 
+from focal_data.cli import INTERRUPTED
 from focal_data.errors import FocalDataError, InvalidDataError, SettingsError, UsageError
-
-INTERRUPTED: Final = 130
 
 _NEEDED: Final = ("typer", "rich")
 

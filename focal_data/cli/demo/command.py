@@ -15,13 +15,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from focal_data.cli import INTERRUPTED
 from focal_data.cli.demo import ideation as ideation_demo
 from focal_data.cli.demo import report
 from focal_data.cli.demo.ideation import Backend
 from focal_data.cli.demo.plans import shipped_transcripts
 from focal_data.cli.demo.running import carry_out, uses_settings
 from focal_data.cli.demo.transcripts import Checked, check
-from focal_data.cli.main import INTERRUPTED
 from focal_data.cli.models import Vendor, language_model
 from focal_data.settings import Settings
 
