@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 
 import pytest
 
 from focal_data.errors import SchemaError, StoreError, UsageError
 from focal_data.migration import runner
 from focal_data.migration.distribution import distribute
-from tests.integration.migration.conftest import Estate, NewEstate
+from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 
 STAND_IN = """
     CREATE TABLE distributed_here (table_name regclass PRIMARY KEY, distribution_column text, number serial);
@@ -33,6 +35,10 @@ STAND_IN = """
     GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
     GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC;
 """
+CITUS = pytest.mark.skipif(
+    "FOCAL_DATA_TEST_CITUS_URL" not in os.environ,
+    reason="set FOCAL_DATA_TEST_CITUS_URL to the URL of an empty database of a Citus that has pgvector",
+)
 ORDER = "SELECT table_name::text, distribution_column FROM distributed_here ORDER BY number"
 
 
@@ -141,13 +147,19 @@ async def test_behind_head_nothing_happens(new_estate: NewEstate) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "FOCAL_DATA_TEST_CITUS_URL" not in os.environ,
-    reason="set FOCAL_DATA_TEST_CITUS_URL to the URL of an empty database of a Citus that has pgvector",
-)
+@CITUS
 async def test_a_citus_takes_it() -> None:
     """On a real one, twice; the second time nothing is left to do."""
     url = os.environ["FOCAL_DATA_TEST_CITUS_URL"]
     await runner.upgrade(url)
-    assert await distribute(url)
+    await distribute(url)
     assert [] == await distribute(url)
+
+
+@pytest.mark.slow
+@CITUS
+def test_the_contracts_hold_on_citus() -> None:
+    """Every store's, as on one PostgreSQL; ``tests/contracts/conftest.py`` takes the URL."""
+    line = [sys.executable, "-m", "pytest", "-q", "-m", "slow or not slow", "tests/contracts"]
+    done = subprocess.run(line, cwd=REPOSITORY, check=False, capture_output=True, text=True)
+    assert 0 == done.returncode, done.stdout[-5000:]
