@@ -267,4 +267,4 @@ class Forgetful(FakeEmbeddingProvider):
     """Keeps no calls."""
 
     async def embed_batch(self, texts: Sequence[str]) -> list[Embedding]:
-        return [Embedding([1.0, float(len(text))], model=self.model_id) for text in texts]
+        return [Embedding([1.0, float(len(text)), *[0.0] * 1534], model=self.model_id) for text in texts]
