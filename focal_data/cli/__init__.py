@@ -1,5 +1,7 @@
 """The command line: a file or a package per group of commands."""
 
+from __future__ import annotations
+
 from typing import Final
 
 INTERRUPTED: Final = 130
