@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
-from sqlalchemy import MetaData, Table
 
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import AccessError, SchemaError
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData, Table
 
 POLICY: Final = "tenant_isolation"
 """The name of the policy on every table."""

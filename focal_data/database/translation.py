@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
-from focal_data.database.statement import Statement
 from focal_data.errors import (
     AccessError,
     CorruptDataError,
@@ -32,6 +31,9 @@ from focal_data.errors import (
     StoreTimeoutError,
     UsageError,
 )
+
+if TYPE_CHECKING:
+    from focal_data.database.statement import Statement
 
 DRIVER_ERRORS: Final = (
     asyncpg.PostgresError,
