@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PlainValidator
@@ -58,7 +59,12 @@ def checked_json(value: Any, path: Path = None, depth: int = 0) -> JsonValue:
         return [checked_json(item, (path, i), depth + 1) for i, item in enumerate(value)]
     if kind is dict:
         return {
-            _json_key(key, path): checked_json(item, (path, key), depth + 1) for key, item in value.items()
+            _json_key(key, path): item
+            if type(item) is str
+            and item.isascii()
+            and "\x00" not in item  # as most are: a call less for each
+            else checked_json(item, (path, key), depth + 1)
+            for key, item in value.items()
         }
     raise _not_json(path, f"{kind.__name__} is not JSON")
 
@@ -142,6 +148,27 @@ class ValueObject(BaseModel):
     def evolve(self, **changes: Any) -> Self:
         """A validated copy with ``changes``; an unknown name or a bad value is pydantic's ``ValidationError``."""
         return type(self).model_validate({**self.__dict__, **changes})
+
+
+class PlainValue(ValueObject):
+    """A value of immutable parts only, of which an entity may hold many. Every way to make one validates it.
+
+    So it is valid for good, and is shared where others are copied and validated again, which for the history of a live
+    session is most of the work.
+    """
+
+    model_config = ConfigDict(revalidate_instances="subclass-instances")
+
+    if not TYPE_CHECKING:  # mypy's plugin for pydantic says what it takes
+
+        @classmethod
+        def model_construct(cls, _fields_set: set[str] | None = None, **values: Any) -> Self:
+            """As ``model_validate``: there is no way around the checks."""
+            return cls.model_validate(values)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As ``evolve``."""
+        return self.evolve(**(update or {}))
 
 
 class Entity(ValueObject):

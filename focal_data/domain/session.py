@@ -14,6 +14,7 @@ from focal_data.domain.base import (
     Fraction,
     JsonObject,
     Name,
+    PlainValue,
     Text,
     UtcDatetime,
     ValueObject,
@@ -33,7 +34,7 @@ class SessionStatus(StrEnum):
     CLOSED = "closed"
 
 
-class StepVisit(ValueObject):
+class StepVisit(PlainValue):
     """One visit to a step of a scenario. ``step_content_hash`` tells which content the step had then."""
 
     step_id: UUID
@@ -47,7 +48,7 @@ class StepVisit(ValueObject):
     step_content_hash: Name | None = None
 
 
-class PendingMigration(ValueObject):
+class PendingMigration(PlainValue):
     """The migration plan that moves the session to another version of its scenario at its next turn."""
 
     target_version: Version

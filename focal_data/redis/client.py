@@ -14,6 +14,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 
 from focal_data.errors import FocalDataError, Outcome, SettingsError
 from focal_data.redis.connections import Connections, Fate, Reply
+from focal_data.redis.deadlines import Deadlines
 from focal_data.redis.script import Effect, Script, packed
 from focal_data.redis.translation import DRIVER_ERRORS, is_refusal, translated
 from focal_data.settings import PREFIX, Settings
@@ -40,6 +41,7 @@ class RedisClient:
         """Nothing is connected yet. ``SettingsError`` for a URL that can't be used."""
         self.settings = settings
         self._seconds = settings.redis_timeout
+        self._deadlines = Deadlines(self._seconds)
         self._server = _server(settings)
         # First come, first served: redis-py's own pools let whoever comes overtake who waits.
         self._turn = asyncio.Semaphore(settings.redis_pool_size)
@@ -48,11 +50,14 @@ class RedisClient:
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Reply:
         """What ``script`` gives. The first key is the one that errors name."""
         fate = Fate(lasting=script.lasting)
+        timeout = self._deadlines.begin()
         try:
-            async with asyncio.timeout(self._seconds), self._turn:
+            async with timeout, self._turn:
                 return await self._run(script, keys, arguments, fate)
         except DRIVER_ERRORS as error:
             failure = self._failure(error, script.name, keys[0] if keys else _SERVER, script.effect, fate)
+        finally:
+            self._deadlines.end(timeout)
         raise failure
 
     async def values(self, keys: Sequence[bytes]) -> list[bytes | None]:

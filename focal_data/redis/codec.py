@@ -107,7 +107,11 @@ def _body(value: bytes, start: int, key: bytes) -> bytes:
     if kind == JSON:
         return value[start:]
     if kind == DEFLATED_JSON:
-        return zlib.decompressobj(_RAW, DICTIONARY).decompress(value[start:])
+        inflate = zlib.decompressobj(_RAW, DICTIONARY)
+        body = inflate.decompress(value[start:])
+        if not inflate.eof:  # what is cut off may end in a bit that the JSON can do without
+            raise zlib.error
+        return body
     newer = value[0] > _NEWEST
     raise CorruptDataError(
         key.decode(), "was written by a newer version" if newer else "is in no format known"
@@ -115,7 +119,9 @@ def _body(value: bytes, start: int, key: bytes) -> bytes:
 
 
 def _deflated(body: bytes) -> bytes:
-    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW, zdict=DICTIONARY)
+    # No more memory than it can use: to clear all 256 KB takes longer than to deflate a short session.
+    window = min(zlib.MAX_WBITS, (len(DICTIONARY) + len(body)).bit_length())
+    deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -window, window - 8, zdict=DICTIONARY)
     return deflate.compress(body) + deflate.flush()
 
 

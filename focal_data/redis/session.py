@@ -61,15 +61,16 @@ class RedisSessionStore(SessionStore):
 
     @measured
     async def save(self, session: Session) -> Session:
-        mine = checked(session, Session, self._tenant_id)
-        now = self._reader.now()
+        new = checked(session, Session, self._tenant_id)
+        now, before = self._reader.now(), new.last_activity_at
         write = (self._hot_milliseconds, self._reader.cutoff(now), os.urandom(8))
-        created = mine.created_at if mine.revision and mine.created_at else now
+        created = new.created_at if new.revision and new.created_at else now
+        slot = self._reader.slot(new.session_id)
+        facts = vars(new)  # nobody has this copy yet
+        facts.update(revision=new.revision + 1, last_activity_at=now)
         while True:
-            changes = {"revision": mine.revision + 1, "created_at": created, "last_activity_at": now}
-            new = mine.model_copy(update=changes)
-            slot = self._reader.slot(new.session_id)
-            reply = await self._reader.writer.save(slot, new, mine.last_activity_at, write)
+            facts["created_at"] = created
+            reply = await self._reader.writer.save(slot, new, before, write)
             if isinstance(reply, int):
                 if reply and self.metrics is not None:
                     self.metrics.swept(-reply)

@@ -6,14 +6,15 @@ import inspect
 import math
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
+from pydantic import AwareDatetime, ValidationError
 
 from focal_data.domain import audit, config, filters, ideation, memory, profile, session
-from focal_data.domain.base import MAX_JSON_DEPTH, ValueObject
+from focal_data.domain.base import MAX_JSON_DEPTH, PlainValue, ValueObject
 from focal_data.domain.embedding import Embedding
 from focal_data.ids import new_id
 
@@ -22,6 +23,7 @@ ID = new_id()
 AWARE = datetime(2999, 1, 1, tzinfo=UTC)
 STEP = config.ScenarioStep(id=ID, name="Ask")
 SCENARIO = config.Scenario(agent_id=ID, name="Returns", entry_step_id=ID, steps=[STEP], tags=["a"])
+SESSION = session.Session(agent_id=ID, channel=profile.Channel.WEBCHAT, channel_user_id="u")
 
 SAMPLES: list[ValueObject] = [
     config.AgentSettings(),
@@ -73,7 +75,7 @@ SAMPLES: list[ValueObject] = [
     session.PendingMigration(
         target_version=2, anchor_content_hash="h", migration_plan_id=ID, marked_at=AWARE
     ),
-    session.Session(agent_id=ID, channel=profile.Channel.WEBCHAT, channel_user_id="u"),
+    SESSION,
     ideation.IdeationSession(project_name="Shop", user_id="u"),
     ideation.ChatMessage(session_id="s", role=ideation.MessageRole.USER, content="Hello"),
     ideation.ExtractedRequirement(session_id="s", description="It sells."),
@@ -244,6 +246,55 @@ def test_values_inside_are_validated_again() -> None:
     broken = config.AgentSettings.model_construct(temperature=9)
     with pytest.raises(ValidationError):
         config.Agent(name="Ada", settings=broken)
+
+
+every_plain_value = pytest.mark.parametrize(
+    "sample",
+    [sample for sample in SAMPLES if isinstance(sample, PlainValue)],
+    ids=lambda sample: type(sample).__name__,
+)
+
+
+def kinds(annotation: Any) -> list[Any]:
+    """The types that a value of this annotation may have."""
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        return kinds(inner[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [kind for one in inner for kind in kinds(one)]
+    return [get_origin(annotation) or annotation]
+
+
+@every_plain_value
+def test_nothing_in_a_plain_value_can_change(sample: PlainValue) -> None:
+    """Every field is of a type whose values stay as they were made."""
+    fields = type(sample).model_fields.values()
+    immutable = {UUID, str, int, float, bool, AwareDatetime, NoneType}
+    assert set() == {kind for field in fields for kind in kinds(field.annotation)} - immutable
+
+
+@every_plain_value
+@pytest.mark.parametrize("way", ["model_construct", "model_copy"])
+def test_there_is_no_way_around_the_checks_of_a_plain_value(sample: PlainValue, way: str) -> None:
+    """It is not looked at again where it is put, so it can't be made wrong."""
+    changes = {next(iter(type(sample).model_fields)): "\x00"}
+    with pytest.raises(ValidationError):
+        if way == "model_construct":
+            type(sample).model_construct(**{**vars(sample), **changes})
+        else:
+            sample.model_copy(update=changes)
+
+
+def test_a_plain_value_is_shared() -> None:
+    """It is not copied; one of a class that its user derived is, since that may do as it likes."""
+
+    class Derived(session.StepVisit):
+        pass
+
+    visit = session.StepVisit(step_id=ID, entered_at=AWARE, turn_number=0)
+    derived = Derived(step_id=ID, entered_at=AWARE, turn_number=0)
+    made = SESSION.evolve(step_history=[visit, derived])
+    assert (True, session.StepVisit) == (made.step_history[0] is visit, type(made.step_history[1]))
 
 
 def test_evolve_keeps_the_original() -> None:
