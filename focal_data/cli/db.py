@@ -15,6 +15,7 @@ from typing import Annotated, Final
 
 import typer
 
+from focal_data.cli.glance import told, told_current, told_status
 from focal_data.errors import UsageError
 from focal_data.migration import runner
 from focal_data.migration.runner import Effect, Status
@@ -37,7 +38,7 @@ def upgrade(
     revision: Annotated[str, typer.Argument(help="Where to go.")] = "head", as_json: Json = False
 ) -> None:
     """Bring the database forward; one at a time, whoever else tries."""
-    _tell(asyncio.run(runner.upgrade(Settings.load(), revision)), as_json)
+    typer.echo(told(asyncio.run(runner.upgrade(Settings.load(), revision)), as_json))
 
 
 @db.command()
@@ -46,36 +47,25 @@ def downgrade(
     as_json: Json = False,
 ) -> None:
     """Take the database back. What only the newer schema can hold is lost."""
-    _tell(asyncio.run(runner.downgrade(Settings.load(), revision)), as_json)
+    typer.echo(told(asyncio.run(runner.downgrade(Settings.load(), revision)), as_json))
 
 
 @db.command()
 def current(as_json: Json = False) -> None:
     """Tell the revision that the database is at."""
     found = asyncio.run(runner.status(Settings.load()))
-    typer.echo(json.dumps({"current": found.current}) if as_json else found.current or "no revision")
+    typer.echo(told_current(found, as_json))
 
 
 @db.command()
 def status(as_json: Json = False) -> None:
     """Tell where the database is, what is pending, and what an upgrade would lock or write anew."""
     found, effects = asyncio.run(_status(Settings.load()))
-    if as_json:
-        typer.echo(json.dumps(asdict(found) | {"effects": [asdict(effect) for effect in effects]}))
-        return
-    _tell(found, as_json)
-    for effect in effects:
-        typer.echo(_said(effect))
+    typer.echo(told_status(found, as_json, effects))
 
 
 async def _status(settings: Settings) -> tuple[Status, list[Effect]]:
     return await runner.status(settings), await runner.effects(settings)
-
-
-def _said(effect: Effect) -> str:
-    rewrites = ", writes every row anew" if effect.rewrites else ""
-    warning = f" ({effect.warning})" if effect.warning else ""
-    return f"{effect.revision}: {effect.table or 'statement'}: {effect.lock or 'no lock'}{rewrites}{warning}"
 
 
 @db.command()
@@ -139,7 +129,7 @@ def stamp(
     revision: Annotated[str, typer.Argument(help="Where the database is said to be.")], as_json: Json = False
 ) -> None:
     """Say that the database is at a revision, and change nothing else."""
-    _tell(asyncio.run(runner.stamp(Settings.load(), revision)), as_json)
+    typer.echo(told(asyncio.run(runner.stamp(Settings.load(), revision)), as_json))
 
 
 @db.command()
@@ -158,12 +148,3 @@ def distribute(
         typer.echo(f"{statement};")
     if not statements:
         typer.echo("every table is distributed")
-
-
-def _tell(found: Status, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(asdict(found)))
-        return
-    typer.echo(f"at {found.current or 'no revision'}, head is {found.head}")
-    for pending in found.pending:
-        typer.echo(f"pending: {pending}")

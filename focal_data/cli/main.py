@@ -16,6 +16,7 @@ from time import perf_counter
 from typing import Final, NoReturn
 
 from focal_data.cli import INTERRUPTED
+from focal_data.cli.glance import glance
 from focal_data.errors import FocalDataError, InvalidDataError, SettingsError, UsageError
 
 _NEEDED: Final = ("typer", "rich")
@@ -35,7 +36,8 @@ def run() -> None:
     try:
         if not all(map(find_spec, _NEEDED)):
             raise UsageError('the command line is not installed: pip install "focal-data[cli]"')
-        _app(arguments)(arguments, prog_name="focal-data", obj=started)
+        if not glance(arguments):
+            _app(arguments)(arguments, prog_name="focal-data", obj=started)
     except KeyboardInterrupt:  # before there was a command to tell it to
         sys.exit(INTERRUPTED)
     except Exception as error:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import asyncpg
@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import SchemaError, StoreTimeoutError, UsageError
+from focal_data.migration.glance import CONNECT_SECONDS, SERVER_SETTINGS, connected_to
 from focal_data.settings import dsn
 
 if TYPE_CHECKING:
@@ -23,14 +24,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CONNECT_SECONDS: Final = 10.0
 LOCK_SECONDS: Final = 600.0
 """How long one migration waits for another."""
 
 ERRORS: Final = (*DRIVER_ERRORS, DBAPIError)
 """What may be raised by a connection that Alembic uses; ``beneath`` takes SQLAlchemy's wrapping off."""
 
-SERVER_SETTINGS: Final = {"application_name": "focal_data migration"}
 LOCK_TIMEOUT: Final = "5s"
 """How long a statement waits for a table: whoever comes after it waits behind it."""
 MIN_SERVER: Final = 160000
@@ -38,22 +37,9 @@ _SERVER: Final = "SELECT pg_backend_pid(), current_setting('server_version_num')
 _POLL_SECONDS: Final = 0.05
 
 
-@asynccontextmanager
-async def connected(url: URL) -> AsyncIterator[asyncpg.Connection]:
+def connected(url: URL) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """A connection as the login of ``url``, taking no role. Raises our errors when there is none to be had."""
-    try:
-        connection = await asyncpg.connect(
-            dsn(url), timeout=CONNECT_SECONDS, statement_cache_size=0, server_settings=SERVER_SETTINGS
-        )
-    except DRIVER_ERRORS as error:
-        failure = translated(error)
-    else:
-        try:
-            yield connection
-        finally:
-            await connection.close()
-        return
-    raise failure
+    return connected_to(dsn(url))
 
 
 @asynccontextmanager

@@ -103,13 +103,13 @@ def sql(target: Target, revisions: str = "head", *, down: bool = False) -> str:
 
 async def effects(target: Target) -> list[Effect]:
     """What an upgrade to head would lock, and whether it writes a table anew, a statement each; nothing is changed."""
-    from focal_data.migration import commands
-    from focal_data.migration.locks import effects as read_effects
-
     place = Place.of(target)
     found = await _status(place)
     if found.at_head:
         return []
+    from focal_data.migration import commands
+    from focal_data.migration.locks import effects as read_effects
+
     script = commands.script(place.services, "upgrade", f"{found.current or 'base'}:head")
     return read_effects(script, ours=VERSION_TABLE)
 
