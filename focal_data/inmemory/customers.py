@@ -5,12 +5,14 @@ A merged profile points to the one that it is part of now, always directly: a me
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from focal_data.domain.filters import EntityFilter, EpisodeFilter
 from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import NotFoundError, StaleRevisionError
-from focal_data.inmemory.database import Tables
+from focal_data.inmemory.database import InMemoryScope, Tables
 from focal_data.inmemory.repository import InMemoryRepository, Parent, Unique
 
 PROFILES = "customer_profiles"
@@ -49,6 +51,12 @@ class InMemoryCustomerProfileRepository(InMemoryRepository[CustomerProfile]):
         root = self.resolved(tables, profile_id)
         return [] if root is None else self.those(tables, lambda found: found.merged_into_id == root.id)
 
+    def ids_of(self, tables: Tables, profile_id: UUID) -> set[UUID]:
+        """Every id of the person: the one that is given, what it stands for, and all that became part of that."""
+        root = self.resolved(tables, profile_id)
+        whole = () if root is None else (root, *self.merged(tables, root.id))
+        return {profile_id, *(profile.id for profile in whole)}
+
     def new(self, entity: CustomerProfile) -> CustomerProfile:
         return super().new(entity).model_copy(update={"merged_into_id": None})
 
@@ -70,3 +78,15 @@ class InMemoryCustomerProfileRepository(InMemoryRepository[CustomerProfile]):
         for part in (*self.merged(tables, root.id), root):
             self.remove(tables, part.id)
         return True
+
+
+def condition(
+    scope: InMemoryScope, tables: Tables, asked: EpisodeFilter | EntityFilter
+) -> Callable[[Any], bool]:
+    """Whether all that is asked for holds; a ``customer_profile_id`` stands for every id of the person."""
+    named = asked.customer_profile_id
+    if named is None:
+        return asked.matches
+    ids = InMemoryCustomerProfileRepository(scope).ids_of(tables, named)
+    others = asked.model_copy(update={"customer_profile_id": None})
+    return lambda thing: thing.customer_profile_id in ids and others.matches(thing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from focal_data.domain.filters import EntityFilter, RelationshipFilter
 from focal_data.domain.memory import Entity, Relationship
 from focal_data.errors import NotFoundError
 from focal_data.inmemory import vector
+from focal_data.inmemory.customers import condition
 from focal_data.inmemory.database import Tables
 from focal_data.inmemory.repository import Parent, Unique
 from focal_data.inmemory.versions import InMemoryVersionedRepository
@@ -43,10 +45,13 @@ class InMemoryEntityRepository(InMemoryVersionedRepository[Entity]):
     ) -> list[Scored[Entity]]:
         """The agent's entities nearest to ``query``, nearest first, then by id."""
         checked_uuid("agent_id", agent_id)
-        asked = checked_filters(filters, EntityFilter)
-        known = self.known(self._scope.tables(), asked.known_at)
-        found = (entity for entity in known if entity.agent_id == agent_id and asked.matches(entity))
+        asked, tables = checked_filters(filters, EntityFilter), self._scope.tables()
+        known, matches = self.known(tables, asked.known_at), self.condition(tables, asked)
+        found = (entity for entity in known if entity.agent_id == agent_id and matches(entity))
         return vector.nearest(found, query, limit=limit, min_score=min_score)
+
+    def condition(self, tables: Tables, asked: EntityFilter) -> Callable[[Entity], bool]:
+        return condition(self._scope, tables, asked)
 
     def move(self, tables: Tables, id: UUID, now: datetime) -> bool:  # noqa: A002
         """Move its relationships into the history, then itself."""

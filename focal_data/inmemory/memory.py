@@ -13,6 +13,7 @@ from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EpisodeFilter
 from focal_data.domain.memory import Episode, GroupDeletion, Traversal
 from focal_data.inmemory import vector
+from focal_data.inmemory.customers import condition
 from focal_data.inmemory.database import HasInMemoryScope, InMemoryScope, Tables
 from focal_data.inmemory.graph import InMemoryEntityRepository, InMemoryRelationshipRepository
 from focal_data.inmemory.paging import page
@@ -40,8 +41,8 @@ class InMemoryEpisodeRepository(InMemoryRepository[Episode]):
 
     async def page(self, filters: EpisodeFilter | None, limit: int, cursor: str | None) -> Page[Episode]:
         """One page, the last to occur first, then by id downwards."""
-        asked = checked_filters(filters, EpisodeFilter)
-        found = self.those(self._scope.tables(), asked.matches)
+        asked, tables = checked_filters(filters, EpisodeFilter), self._scope.tables()
+        found = self.those(tables, condition(self._scope, tables, asked))
         key = {"occurred_at": datetime, "id": UUID}
         return page(found, limit, cursor, key=key, of=(self.kind, asked), descending=True)
 
@@ -94,8 +95,9 @@ class InMemoryEpisodeRepository(InMemoryRepository[Episode]):
 
     def _of_agent(self, agent_id: UUID, filters: EpisodeFilter | None) -> list[Episode]:
         checked_uuid("agent_id", agent_id)
-        asked = checked_filters(filters, EpisodeFilter)
-        return self.those(self._scope.tables(), lambda e: e.agent_id == agent_id and asked.matches(e))
+        asked, tables = checked_filters(filters, EpisodeFilter), self._scope.tables()
+        matches = condition(self._scope, tables, asked)
+        return self.those(tables, lambda e: e.agent_id == agent_id and matches(e))
 
 
 def _by_vector(episodes: Iterable[Episode], query: Embedding) -> Leg:

@@ -49,9 +49,14 @@ class InMemoryVersionedRepository(InMemoryRepository[V]):
 
     async def page(self, filters: ValueObject | None, limit: int, cursor: str | None) -> Page[V]:
         """One page in the order of ids."""
-        asked = checked_filters(filters, self.filters)
-        found = filter(asked.matches, self.known(self._scope.tables(), asked.known_at))
+        asked, tables = checked_filters(filters, self.filters), self._scope.tables()
+        found = filter(self.condition(tables, asked), self.known(tables, asked.known_at))
         return page(found, limit, cursor, key={"id": UUID}, of=(self.kind, asked))
+
+    def condition(self, tables: Tables, asked: Any) -> Callable[[V], bool]:
+        """Whether all that the filter asks for holds of a version."""
+        matches: Callable[[V], bool] = asked.matches
+        return matches
 
     def known(self, tables: Tables, known_at: datetime | None) -> list[V]:
         """Every version known at that time, or now; the very ones that are stored."""

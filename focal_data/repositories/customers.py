@@ -1,8 +1,8 @@
 """Customers' profiles in PostgreSQL.
 
 A merged profile points to the one that it is part of now, always directly: a merge moves the older pointers along. So one
-condition, ``root_of``, resolves any id that a profile ever had. What belongs to a profile is written while the profile is
-locked and not merged, so that nothing is left behind under an old id.
+condition, ``root_of``, resolves any id that a profile ever had, and another, ``of_person``, holds for what names any of them.
+What belongs to a profile is written while the profile is locked and not merged, so that nothing is left behind under an old id.
 """
 
 from __future__ import annotations
@@ -12,13 +12,28 @@ from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ScalarSelect, Text, Uuid, bindparam, cast, delete, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    ScalarSelect,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    or_,
+    select,
+)
+from sqlalchemy.dialects.postgresql import array
 
 from focal_data.database.scope import Transaction
 from focal_data.database.statement import Statement
 from focal_data.domain.profile import Channel, CustomerProfile
 from focal_data.errors import NotFoundError, RetryableError
 from focal_data.repositories.base import TenantRepository, any_of
+from focal_data.tables.columns import uuids
 from focal_data.tables.profile import ChannelIdentityTable, CustomerProfileTable
 
 ATTEMPTS: Final = 5
@@ -163,6 +178,20 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
     def _delete_whole(cls) -> Statement:
         whole = or_(cls.c.id == bindparam("id"), cls.c.merged_into_id == bindparam("id"))
         return Statement(delete(cls.table).where(*cls.scoped(), whole))
+
+
+def of_person(column: Any, profile_id: BindParameter[Any]) -> ColumnElement[bool]:
+    """That ``column`` names the profile, by any id that it ever had: what comes under an old one after a merge keeps it.
+
+    The id that is given is compared by itself, so that the planner knows how many rows it has, and what is left of a profile
+    that was deleted is found, too. The others are read once: both ids of every merge that leads to the same profile.
+    """
+    merged = CustomerProfileRepository.table.alias("merged")
+    both = array([merged.c.id, merged.c.merged_into_id])
+    others = select(func.unnest(func.array_remove(both, profile_id))).where(
+        merged.c.tenant_id == bindparam("tenant_id"), merged.c.merged_into_id == root_of(profile_id)
+    )
+    return or_(column == profile_id, column == any_(func.array(others.scalar_subquery(), type_=uuids())))
 
 
 def root_of(profile_id: Any) -> ScalarSelect[Any]:

@@ -23,6 +23,7 @@ from focal_data.domain.memory import (
 from focal_data.domain.words import harmless
 from focal_data.repositories import fusion, paging, text, vector
 from focal_data.repositories.base import TenantRepository, any_of
+from focal_data.repositories.customers import of_person
 from focal_data.repositories.filtering import Conditions, chosen, given, of_agent
 from focal_data.repositories.graph import EntityRepository, RelationshipRepository
 from focal_data.repositories.traversal import traverse
@@ -102,7 +103,7 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         return {
             "agent_id": c.agent_id == bindparam("agent_id"),
             "only_agent_id": c.agent_id == bindparam("only_agent_id"),
-            "customer_profile_id": c.customer_profile_id == bindparam("customer_profile_id"),
+            "customer_profile_id": of_person(c.customer_profile_id, bindparam("customer_profile_id")),
             "group_id": c.group_id == bindparam("group_id"),
             "session_id": c.session_id == bindparam("session_id"),
             "content_types": c.content_type == any_of("content_types", Text()),

@@ -42,11 +42,18 @@ MATCH_EPISODES: Final = Function(
     -- Dear random pages would make the planner read all entries of an agent; a notice would repeat the query.
     DECLARE
       v_language text;
+      v_profiles uuid[];
       v_query tsquery;
     BEGIN
       IF p_tenant_id IS NULL
          OR p_tenant_id IS DISTINCT FROM NULLIF(current_setting('focal.tenant_id', true), '')::uuid THEN
         RAISE EXCEPTION 'the transaction does not name this tenant' USING ERRCODE = 'insufficient_privilege';
+      END IF;
+      IF p_customer_profile_id IS NOT NULL THEN  -- every id of the person
+        SELECT ARRAY(SELECT p.id FROM {{schema}}.customer_profiles p
+                      WHERE p.tenant_id = p_tenant_id AND p.merged_into_id = named.root) || named.root INTO v_profiles
+          FROM (SELECT coalesce(p.merged_into_id, p.id) AS root FROM {{schema}}.customer_profiles p
+                 WHERE p.tenant_id = p_tenant_id AND p.id = p_customer_profile_id) named;
       END IF;
       SELECT e.language INTO v_language
         FROM {{schema}}.episodes e
@@ -62,7 +69,7 @@ MATCH_EPISODES: Final = Function(
                WHERE e.tenant_id = p_tenant_id AND e.agent_id = p_agent_id
                  AND e.language = v_language AND e.content_tsv @@ v_query
                  AND (p_only_agent_id IS NULL OR e.agent_id = p_only_agent_id)
-                 AND (p_customer_profile_id IS NULL OR e.customer_profile_id = p_customer_profile_id)
+                 AND (p_customer_profile_id IS NULL OR e.customer_profile_id = ANY (v_profiles))
                  AND (p_group_id IS NULL OR e.group_id = p_group_id)
                  AND (p_session_id IS NULL OR e.session_id = p_session_id)
                  AND (p_content_types IS NULL OR e.content_type = ANY (p_content_types))

@@ -8,6 +8,7 @@ from focal_data.testing.contracts.profile.isolation import ProfileIsolationContr
 from focal_data.testing.contracts.profile.memories import MergedMemoriesContract
 from focal_data.testing.contracts.profile.merging import MergingContract
 from focal_data.testing.contracts.profile.parts import ChannelsAndAssetsContract
+from focal_data.testing.contracts.profile.persons import PersonsMemoriesContract
 from focal_data.testing.contracts.profile.races import ProfileRacesContract
 from focal_data.testing.contracts.profile.refusals import ProfileRefusalsContract
 from focal_data.testing.contracts.profile.transactions import ProfileTransactionsContract
@@ -19,6 +20,7 @@ class ProfileStoreContract(
     FieldsContract,
     MergingContract,
     MergedMemoriesContract,
+    PersonsMemoriesContract,
     ProfileRacesContract,
     ProfileIsolationContract,
     ProfileRefusalsContract,

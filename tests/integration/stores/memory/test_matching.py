@@ -239,6 +239,7 @@ async def _planned(owner: asyncpg.Connection, query: str, large: tuple[UUID, UUI
         "p_tenant_id": f"'{large[0]}'::uuid",
         "p_agent_id": f"'{large[1]}'::uuid",
         "v_language": "'simple'",
+        "v_profiles": "NULL::uuid[]",
         "v_query": f"websearch_to_tsquery('simple', '{words}')",
         "p_limit": "10",
     }
