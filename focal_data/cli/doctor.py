@@ -248,14 +248,18 @@ async def _redis(settings: Settings) -> list[Finding]:
                 "Redis", Verdict.WRONG, str(error), "check FOCAL_DATA_REDIS_URL, and that the server runs"
             )
         ]
-    return [_redis_server(facts), _memory_policy(facts), _persistence(facts)]
+    server = _redis_server(facts, in_cluster=settings.redis_cluster)
+    return [server, _memory_policy(facts), _persistence(facts)]
 
 
-def _redis_server(facts: Mapping[str, str]) -> Finding:
+def _redis_server(facts: Mapping[str, str], *, in_cluster: bool) -> Finding:
     name = "Valkey" if "valkey_version" in facts else "Redis"
-    return Finding(
-        "Redis", Verdict.OK, f"{name} {facts.get('valkey_version', facts.get('redis_version', '?'))}"
-    )
+    version = f"{name} {facts.get('valkey_version', facts.get('redis_version', '?'))}"
+    if facts.get("cluster_enabled") == "1" and not in_cluster:
+        return Finding(
+            "Redis", Verdict.WRONG, f"{version}, a node of a cluster", "set FOCAL_DATA_REDIS_CLUSTER=true"
+        )
+    return Finding("Redis", Verdict.OK, version)
 
 
 def _memory_policy(facts: Mapping[str, str]) -> Finding:

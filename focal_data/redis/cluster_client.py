@@ -13,7 +13,7 @@ from typing import ClassVar, Final, cast
 
 from redis import exceptions as driver
 from redis.asyncio.cluster import ClusterNode, RedisCluster
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection, ConnectionPool, SSLConnection, parse_url
 from redis.crc import key_slot
 
 from focal_data.errors import Outcome, SettingsError, StoreTimeoutError
@@ -123,15 +123,16 @@ class ClusterClient(RedisClient):
         again: Callable[[int, Fate], Awaitable[Reply]],
     ) -> list[Reply]:
         """Those that could not be answered at once go alone, ``again``, with all that a single one may need."""
+        at = 0
         try:
             async with asyncio.timeout(self._seconds), self._turn:
                 replies = await self._at_once(requests, fate)
-                return [
-                    await again(at, fate) if isinstance(reply, Exception) else reply
-                    for at, reply in enumerate(replies)
-                ]
+                for at, reply in enumerate(replies):
+                    if isinstance(reply, Exception):
+                        replies[at] = await again(at, fate)
+                return cast("list[Reply]", replies)
         except DRIVER_ERRORS as error:
-            failure = self._failure(error, name, requests[0][0], effect, fate)
+            failure = self._failure(error, name, requests[at][0], effect, fate)
         raise failure
 
     async def _at_once(self, requests: Sequence[tuple[bytes, bytes]], fate: Fate) -> list[Reply | Exception]:
@@ -276,15 +277,19 @@ def replicas_of_itself(nodes: bytes) -> int:
 
 
 def _cluster(settings: Settings) -> RedisCluster:
+    ours = {
+        "socket_connect_timeout": settings.redis_timeout * _LONGEST_ANSWER,
+        "socket_timeout": settings.redis_timeout * _LONGEST_ANSWER / 2,
+        "require_full_coverage": False,
+        "decode_responses": False,
+        "protocol": 2,
+    }
+    options = (
+        parse_url(settings.sessions_url()) | ours
+    )  # from_url would take what the URL says in place of ours
+    encrypted = options.pop("connection_class", None) is SSLConnection
     try:
-        return RedisCluster.from_url(
-            settings.sessions_url(),
-            socket_connect_timeout=settings.redis_timeout * _LONGEST_ANSWER,
-            socket_timeout=settings.redis_timeout * _LONGEST_ANSWER / 2,
-            require_full_coverage=False,
-            decode_responses=False,
-            protocol=2,
-        )
+        return RedisCluster(ssl=encrypted, **options)
     except driver.RedisClusterException:
         raise SettingsError(
             f"{PREFIX}REDIS_URL", "must lead to a node of the cluster by host and port, without a database"

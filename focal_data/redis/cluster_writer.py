@@ -92,10 +92,27 @@ class ClusterWriter(SessionWriter):
                 b"%d" % -head.activity if term in head.terms else b"",
             )
             for entry, head in zip(entries, heads, strict=True)
+            if head is not None  # or nobody would be told that it can't be read
             for term in terms
         )
 
     async def sweep(self, shard: bytes, cutoff: bytes, limit: int) -> tuple[int, int]:
+        looked, removed = await self._sweep(shard, cutoff, limit)
+        if shard == keys.AGE_SHARDS[-1] and looked < limit:
+            await self._sweep_entries(cutoff)
+        return looked, removed
+
+    async def _sweep_entries(self, cutoff: bytes) -> None:
+        """Take what is too old out of every index.
+
+        No age tells of the entries that a save or a delete left when it was broken off: the keys are looked through.
+        """
+        oldest = b"(%d" % -int(cutoff)
+        async for names in self._client.scan(keys.OF_INDEXES):
+            commands = [(b"ZREMRANGEBYSCORE", name, oldest, _EVER) for name in names]
+            await self._client.command_each(commands, Effect.REPEATABLE)
+
+    async def _sweep(self, shard: bytes, cutoff: bytes, limit: int) -> tuple[int, int]:
         oldest = b"(%d" % -int(cutoff)
         (reply,) = await self._client.command_each(
             [(b"ZREVRANGEBYSCORE", shard, _EVER, oldest, b"WITHSCORES", b"LIMIT", b"0", b"%d" % limit)],
@@ -135,7 +152,7 @@ class ClusterWriter(SessionWriter):
     async def _sweep_a_little(self, slot: Slot, new: Session, before: datetime | None, cutoff: bytes) -> None:
         if _is_ageing(new, before):
             with suppress(StoreError):
-                await self.sweep(keys.age_shard(slot.session_id), cutoff, _SWEPT_BY_A_SAVE)
+                await self._sweep(keys.age_shard(slot.session_id), cutoff, _SWEPT_BY_A_SAVE)
 
     async def _deleted(self, slot: Slot, reply: Reply) -> bool:
         found, *rest = cast("list[bytes]", reply)
@@ -177,7 +194,10 @@ def _is_ageing(new: Session, before: datetime | None) -> bool:
     return new.revision == 1 or before is None or microseconds(before) // _AGE_SLICE != now // _AGE_SLICE
 
 
-def _head(reply: Reply) -> _Head:
+def _head(reply: Reply) -> _Head | None:
+    """``None`` for a session that can't be read; one that is not there has no terms."""
+    if reply == 0:
+        return None
     if reply is None:
         return _Head(0, frozenset())
     activity, terms = cast("list[bytes]", reply)

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Final, cast
 from uuid import UUID
 
-from focal_data.errors import InvalidDataError
+from focal_data.errors import CorruptDataError, InvalidDataError
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.places import Place
@@ -38,18 +38,26 @@ class SessionIndex:
     ) -> list[Place]:
         """The next ``count`` entries, newest activity first and then by id, of what has any of ``terms``.
 
-        ``oldest`` is the last activity, in microseconds, up to which it goes.
+        ``oldest`` is the last activity, in microseconds, up to which it goes. ``CorruptDataError`` for what is no index.
         """
         score, member = (b"%d" % after.score, after.session_id.hex.encode()) if after else (b"-inf", b"")
         names = [keys.index(self._tenant, term) for term in terms]
         reply = await self._client.run(_NEWEST, names, (score, member, b"%d" % -oldest, b"%d" % count))
-        return [
-            Place(int(score), UUID(id_.decode())) for id_, score in _ENTRY.iter_unpack(cast("bytes", reply))
-        ]
+        if isinstance(reply, int):
+            raise CorruptDataError(names[reply - 1].decode(), "is not of the type that is kept there")
+        return _entries(cast("bytes", reply), names[0])
 
     async def repair(self, terms: Sequence[bytes], entries: Sequence[Place]) -> None:
         """Make these entries under ``terms`` tell what their sessions say now."""
         await self._writer.repair(self._tenant, terms, entries)
+
+
+def _entries(reply: bytes, key: bytes) -> list[Place]:
+    try:
+        return [Place(int(score), UUID(id_.decode())) for id_, score in _ENTRY.iter_unpack(reply)]
+    except (ValueError, OverflowError, struct.error):
+        pass
+    raise CorruptDataError(key.decode(), "has an entry that leads to no session")
 
 
 def cursor_of(place: Place, question: bytes) -> str:

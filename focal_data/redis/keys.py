@@ -81,6 +81,10 @@ def of_sessions(tenant: bytes) -> bytes:
     return b"focal:{%b:%b}:[hc]" % (tenant, b"?" * 32)
 
 
+OF_INDEXES: Final = b"focal:{%b:%b}:?" % (b"?" * 32, b"?" * 16)
+"""The pattern of every index of sessions, of all tenants."""
+
+
 def of_ideation(tenant: bytes) -> bytes:
     """The pattern of every ideation session of one tenant, itself."""
     return b"focal:{%b:%b}:is" % (tenant, b"?" * 32)

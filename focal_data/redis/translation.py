@@ -16,6 +16,7 @@ from focal_data.errors import (
     StoreError,
     StoreTimeoutError,
 )
+from focal_data.settings import PREFIX
 
 DRIVER_ERRORS: Final = (
     driver.RedisError,
@@ -31,12 +32,16 @@ ANSWERS: Final = (driver.ResponseError, driver.BusyLoadingError, *REFUSED)
 
 _NOT_NOW: Final = {
     *("BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "READONLY", "TRYAGAIN"),
-    *("MOVED", "ASK", "UNBLOCKED"),
+    "UNBLOCKED",
 }
+_ELSEWHERE: Final = {"ASK", "CROSSSLOT", "MOVED"}
 _CODES: Final[dict[type[Exception], str]] = {
+    driver.AskError: "ASK",
     driver.BusyLoadingError: "LOADING",
     driver.ClusterDownError: "CLUSTERDOWN",
+    driver.ClusterCrossSlotError: "CROSSSLOT",
     driver.MasterDownError: "MASTERDOWN",
+    driver.MovedError: "MOVED",
     driver.NoScriptError: "NOSCRIPT",
     driver.OutOfMemoryError: "OOM",
     driver.ReadOnlyError: "READONLY",
@@ -77,6 +82,11 @@ def _by_code(code: str | None, key: bytes, error: BaseException, outcome: Outcom
         return CorruptDataError(key.decode(), "is not of the type that is kept there")
     if code == "OOM":
         return StoreError("Redis is out of memory, and nothing was written")
+    if code in _ELSEWHERE:
+        return StoreConnectionError(
+            f"another node has what was asked for: a cluster needs {PREFIX}REDIS_CLUSTER=true",
+            outcome=outcome,
+        )
     if code in _NOT_NOW:
         return StoreConnectionError(f"Redis does not take the command now ({code})", outcome=outcome)
     return None

@@ -1,14 +1,16 @@
 -- The next entries of some indexes of the same kind of thing, in one order.
 -- KEYS: the indexes. ARGV: score and member to begin behind (or '-inf' and ''), last score, how many.
 -- Gives one string of member (32) and score (8) each: a reply of hundreds of parts takes a client long to read.
+-- Where something else is kept under one of the keys, it gives its number.
 local score, member, count = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local floor = tonumber(score) or -math.huge
 local found = {}
 
-for _, key in ipairs(KEYS) do
+for number, key in ipairs(KEYS) do
   local offset, taken = 0, 0
   repeat
-    local part = redis.call('ZRANGEBYSCORE', key, score, ARGV[3], 'WITHSCORES', 'LIMIT', offset, count)
+    local part = redis.pcall('ZRANGEBYSCORE', key, score, ARGV[3], 'WITHSCORES', 'LIMIT', offset, count)
+    if failed(part) then return string.find(part.err, 'WRONGTYPE', 1, true) and number or part end
     for at = 1, #part, 2 do
       local behind = tonumber(part[at + 1])
       if taken < count and (behind > floor or part[at] > member) then

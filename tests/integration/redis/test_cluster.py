@@ -18,8 +18,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from redis.crc import key_slot
 
+from focal_data.cli.doctor import Verdict, examine
 from focal_data.errors import (
     AccessError,
+    CorruptDataError,
     Outcome,
     SettingsError,
     StaleRevisionError,
@@ -160,6 +162,125 @@ async def test_nothing_is_left(
 
     assert 30 == await maintenance.cleanup()
     assert [] == cluster.keys()
+
+
+async def test_nothing_is_left_of_what_was_broken_off(
+    store: RedisSessionStore,
+    client: ClusterClient,
+    maintenance: RedisSessionMaintenance,
+    cluster: RunningCluster,
+    clock: MovedClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Entries of a save, a move and a deletion that came to nothing after their first half go when they are too old."""
+    moved, deleted = await store.save(a_session()), await store.save(a_session())
+
+    async def broken_off(*_: object) -> None:
+        raise StoreConnectionError("broken off", outcome=Outcome.UNKNOWN)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "run", broken_off)
+        with pytest.raises(StoreConnectionError):
+            await store.save(a_session(channel_user_id="never there"))
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "run_each", broken_off)
+        await store.save(moved.evolve(channel_user_id="elsewhere", agent_id=new_id()))
+        await store.delete(deleted.session_id)
+    clock.advance(days=5)
+    young = await store.save(a_session())
+    clock.advance(days=3)
+
+    assert 1 == await maintenance.cleanup()
+    assert [young] == await store.list_by_agent(AGENT)
+    assert 7 == len(cluster.keys())
+    clock.advance(days=8)
+    assert 1 == await maintenance.cleanup()
+    assert [] == cluster.keys()
+
+
+async def test_what_can_not_be_read(
+    store: RedisSessionStore, cluster: RunningCluster, tenant_id: TenantId
+) -> None:
+    """It is an error that names its key, for every call, and it stays one: nobody takes it out of the lists."""
+    sessions = [await store.save(a_session(channel_user_id=f"user-{n}")) for n in range(9)]
+    session = sessions[4]
+    cold, hot = cold_key(tenant_id, session.session_id), hot_key(tenant_id, session.session_id)
+    calls = {
+        "get": lambda: store.get(session.session_id),
+        "save": lambda: store.save(session),
+        "promote": lambda: store.promote_to_hot(session.session_id),
+        "agent": lambda: store.list_by_agent(AGENT),
+        "customer": lambda: store.list_by_customer(session.customer_profile_id),
+        "channel": lambda: store.get_by_channel(session.channel, session.channel_user_id),
+        "step": lambda: at_step(store),
+    }
+    with cluster.direct_to(cold) as connection:
+        kept = connection.get(cold)
+        for damage in (b"\x01short", b"\x09" + kept[1:], None):
+            connection.delete(cold)
+            if damage is None:
+                connection.lpush(cold, "an element")
+            else:
+                connection.set(cold, damage)
+            for name, call in calls.items():
+                connection.delete(hot)
+                with pytest.raises(CorruptDataError) as error:
+                    await call()
+                assert error.value.key in (cold.decode(), hot.decode()), name
+        connection.delete(cold)
+        connection.set(cold, kept)
+    assert session == await store.get_by_channel(session.channel, session.channel_user_id)
+    assert 9 == len(await store.list_by_agent(AGENT))
+
+
+@pytest.mark.parametrize(
+    "option", ["decode_responses=true", "protocol=3", "socket_timeout=0.00001", "require_full_coverage=true"]
+)
+async def test_what_the_url_asks_for_besides(
+    cluster: RunningCluster, tenant_id: TenantId, option: str
+) -> None:
+    """Does not change what answers look like; what nobody knows is refused, and names the setting."""
+    settings = Settings.of(redis_url=f"{cluster.url}?{option}", redis_cluster=True)
+    if "coverage" in option:
+        with pytest.raises(SettingsError, match="FOCAL_DATA_REDIS_URL"):
+            client_of(settings)
+        return
+    async with client_of(settings) as client:
+        store = RedisSessionStore(client, tenant_id)
+        session = await store.save(a_session())
+        assert session == await store.get(session.session_id)
+        assert [session] == await store.list_by_agent(AGENT)
+
+
+async def test_a_client_for_one_server(cluster: RunningCluster, tenant_id: TenantId) -> None:
+    """It is told which setting it lacks as soon as it asks the wrong node."""
+    async with client_of(Settings.of(redis_url=cluster.url)) as client:
+        store = RedisSessionStore(client, tenant_id)
+        with pytest.raises(StoreConnectionError, match="FOCAL_DATA_REDIS_CLUSTER") as error:
+            for _ in range(50):
+                await store.get(new_id())
+    assert "not_applied" == error.value.outcome
+
+
+@pytest.mark.parametrize(("in_cluster", "expected"), [(True, Verdict.OK), (False, Verdict.WRONG)])
+async def test_what_doctor_says(cluster: RunningCluster, in_cluster: bool, expected: Verdict) -> None:
+    """A cluster whose setting was forgotten is told."""
+    findings = await examine(Settings.of(redis_url=cluster.url, redis_cluster=in_cluster))
+    assert expected is next(f.verdict for f in findings if f.subject == "Redis")
+    policy = next(f.verdict for f in findings if f.subject == "Redis memory policy")
+    assert Verdict.OK is policy
+
+
+async def test_what_doctor_says_of_one_careless_node(cluster: RunningCluster) -> None:
+    """One primary under another policy is enough."""
+    cluster.primaries[2].tell("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        findings = await examine(Settings.of(redis_url=cluster.url, redis_cluster=True))
+    finally:
+        cluster.primaries[2].tell("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    policy = next(f for f in findings if f.subject == "Redis memory policy")
+    assert Verdict.WRONG is policy.verdict
+    assert "allkeys-lru" in policy.detail
 
 
 async def test_broken_off_before_the_session(

@@ -66,6 +66,20 @@ async def test_used_meanwhile(
     assert -int(session.last_activity_at.timestamp()) * 1_000_000 == direct.zscore(shard, member)
 
 
+async def test_ages_that_were_lost(
+    store: RedisSessionStore, maintenance: RedisSessionMaintenance, direct: redis.Redis, clock: MovedClock
+) -> None:
+    """Come back with the first save in another hour, so that the session is cleaned up in the end."""
+    session = await store.save(a_session())
+    direct.delete(*direct.keys("focal:ages:*"))
+    clock.advance(hours=1)
+    await store.save(session)
+    clock.advance(days=8)
+
+    assert 1 == await maintenance.cleanup()
+    assert [] == direct.keys()
+
+
 async def test_saves_sweep(store: RedisSessionStore, direct: redis.Redis, clock: MovedClock) -> None:
     """A deployment that never cleans up does not grow for ever: new sessions sweep old ones."""
     for _ in range(40):

@@ -23,9 +23,11 @@ from focal_data.errors import (
     StoreTimeoutError,
 )
 from focal_data.ids import TenantId, new_id
+from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.settings import Settings
+from focal_data.testing.contracts.session import MovedClock
 from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
 from tests.integration.redis.server import RedisServer, every_server
 
@@ -175,13 +177,21 @@ async def test_out_of_memory(fragile: RedisServer, fragile_store: RedisSessionSt
 
 
 async def test_read_only(fragile: RedisServer, fragile_store: RedisSessionStore) -> None:
-    """A read-only replica gives what it has, cold too, and refuses writes; they were not applied."""
-    session = await fragile_store.save(a_session())
+    """A read-only replica gives what it has, cold too, whatever it can't repair or make hot; it refuses writes: not applied."""
+    session, hot = (
+        await fragile_store.save(a_session()),
+        await fragile_store.save(a_session(agent_id=new_id())),
+    )
     await fragile_store.demote_to_persistent(session.session_id)
+    tenant = session.tenant_id
     with fragile.direct() as direct:
+        direct.pexpire(hot_key(tenant, hot.session_id), 60_000)
+        term = keys.agent_term(AGENT, session.status)
+        direct.zadd(keys.index(tenant.hex.encode(), term), {hot.session_id.hex: -(10**16)})
         direct.execute_command("REPLICAOF", "127.0.0.1", "1")
 
         assert session == await fragile_store.get(session.session_id)
+        assert hot == await fragile_store.get(hot.session_id)
         assert [session] == await fragile_store.list_by_agent(AGENT)
         for name in ("save", "delete", "promote", "demote"):
             with pytest.raises(StoreConnectionError) as error:
@@ -303,6 +313,20 @@ async def test_another_session_under_the_key(
     assert hot_key(tenant_id, mine.session_id).decode() == error.value.key
     with pytest.raises(CorruptDataError):
         await store.list_by_agent(AGENT)
+
+
+async def test_another_tenants_session_under_the_key(
+    store: RedisSessionStore, client: RedisClient, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
+) -> None:
+    """Nor is one of the same id that is another tenant's ever shown."""
+    mine, theirs = await store.save(a_session()), TenantId(new_id())
+    await RedisSessionStore(client, theirs, clock=clock).save(a_session(session_id=mine.session_id))
+    for key in (hot_key, cold_key):
+        direct.set(key(tenant_id, mine.session_id), direct.get(key(theirs, mine.session_id)))
+
+    for name in ("get", "channel", "agent"):
+        with pytest.raises(CorruptDataError):
+            await every_call(store, mine)[name]()
 
 
 async def test_another_type(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:

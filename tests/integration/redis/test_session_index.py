@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import pytest
 import redis
 
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
+from focal_data.errors import CorruptDataError
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
@@ -86,6 +88,25 @@ async def test_a_lost_index(store: RedisSessionStore, direct: redis.Redis) -> No
 
     assert [session] == await store.list_by_agent(AGENT)
     assert session == await store.get_by_channel(session.channel, session.channel_user_id)
+
+
+async def test_what_is_no_index(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
+    """Another type, or entries that can't be any, under an index's key: an error that names it."""
+    session = await store.save(a_session())
+    index = keys.index(tenant_id.hex.encode(), keys.agent_term(AGENT, SessionStatus.PROCESSING))
+    direct.set(index, "text")
+    with pytest.raises(CorruptDataError) as error:
+        await store.list_by_agent(AGENT)
+    assert index.decode() == error.value.key
+
+    by_customer = keys.index(tenant_id.hex.encode(), keys.customer_term(session.customer_profile_id))
+    for member, score in (("a name", -(10**16)), ("z" * 32, -(10**16)), (new_id().hex, float("-inf"))):
+        direct.zadd(by_customer, {member: score})
+        with pytest.raises(CorruptDataError) as error:
+            await store.list_by_customer(session.customer_profile_id)
+        assert by_customer.decode() == error.value.key
+        direct.zrem(by_customer, member)
+    assert [session] == await store.list_by_customer(session.customer_profile_id)
 
 
 async def test_an_evicted_session(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:

@@ -115,6 +115,23 @@ async def test_a_lost_delete_is_not_repeated(behind_proxy: RedisSessionStore, pr
     assert not await behind_proxy.delete(session.session_id)
 
 
+async def test_a_lost_demotion_is_not_repeated(behind_proxy: RedisSessionStore, proxy: Proxy) -> None:
+    """Nor is a demotion; a promotion is, since it says the same the second time."""
+    session = await behind_proxy.save(a_session())
+    for call in (behind_proxy.demote_to_persistent, behind_proxy.promote_to_hot):
+        await call(new_id())  # the scripts are known
+
+    proxy.lose = 1
+    with pytest.raises(StoreConnectionError) as error:
+        await behind_proxy.demote_to_persistent(session.session_id)
+    assert "unknown" == error.value.outcome
+    assert not await behind_proxy.demote_to_persistent(session.session_id)
+
+    proxy.lose = 1
+    assert await behind_proxy.promote_to_hot(session.session_id)
+    assert 0 == proxy.lose
+
+
 async def test_other_tenant(store: RedisSessionStore, direct: redis.Redis) -> None:
     """Another tenant's session is refused, and nothing is written."""
     with pytest.raises(InvalidDataError) as error:
