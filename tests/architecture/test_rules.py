@@ -70,6 +70,7 @@ BAD = [
     ("eager-annotations", "domain/x.py", "x = 1"),
     ("work-at-the-door", "__init__.py", "from focal_data.errors import FocalDataError"),
     ("work-at-the-door", "__init__.py", "logger = get_logger()"),
+    ("work-at-the-door", "__init__.py", "names = sorted(read('names'))"),
     ("work-at-the-door", "__init__.py", "import os"),
     (
         "work-at-the-door",
@@ -81,6 +82,10 @@ BAD = [
 ]
 
 GOOD = [
+    (
+        "__init__.py",
+        "MODULES = dict(sorted((name, m) for m, names in NAMES.items() for name in names.split()))",
+    ),
     ("repositories/x.py", "from sqlalchemy import union_all\nBOTH = union_all(*arms)"),
     ("alembic/versions/x.py", "import sqlalchemy as sa\nop.f(server_default=sa.text('0'))"),
     (
