@@ -258,54 +258,6 @@ _ARRANGING: Final = {"dict", "items", "list", "sorted", "split"}
 """What the door may call to make an index of its table of names."""
 
 
-def _is_idle_body(body: list[ast.stmt]) -> bool:
-    return all(isinstance(s, ast.Pass | ast.Continue | ast.Expr) and not _has_call(s) for s in body)
-
-
-def _has_call(node: ast.AST) -> bool:
-    return any(isinstance(inner, ast.Call) for inner in ast.walk(node))
-
-
-def _postpones_annotations(module: Module) -> bool:
-    return any(isinstance(n, ast.ImportFrom) and n.module == "__future__" for n in module.tree.body)
-
-
-def postponed_annotations(module: Module) -> Iterator[Finding]:
-    if _postpones_annotations(module):
-        yield 1, "sqlmodel reads a table's annotations when the class is made: no postponed annotations here"
-
-
-def eager_annotations(module: Module) -> Iterator[Finding]:
-    only_docstring = len(module.tree.body) <= len(module.docstrings) <= 1
-    if not only_docstring and not _postpones_annotations(module):
-        yield 1, "`from __future__ import annotations` is missing"
-
-
-def ways_through_the_door(module: Module) -> Iterator[Finding]:
-    for node in module.nodes:
-        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        if "focal_data" in (*names, getattr(node, "module", None)):
-            yield (
-                getattr(node, "lineno", 0),
-                "inside the house, import a module by its own path, not through the door",
-            )
-
-
-def work_at_the_door(module: Module) -> Iterator[Finding]:
-    for statement in module.tree.body:
-        if not _is_idle(statement):
-            yield statement.lineno, "the door only names what it loads on first use"
-
-
-_ARRANGING: Final = {"dict", "items", "list", "sorted", "split"}
-"""What the door may call to make an index of its table of names."""
-
-
-def _calls(node: ast.AST) -> set[str]:
-    calls = (inner.func for inner in ast.walk(node) if isinstance(inner, ast.Call))
-    return {getattr(called, "attr", getattr(called, "id", "")) for called in calls}
-
-
 def _is_idle(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.Assign | ast.AnnAssign):
         calls = (inner for inner in ast.walk(statement) if isinstance(inner, ast.Call))
