@@ -18,7 +18,7 @@ PREFIX: Final = "focal_data_"
 POSTGRES: Final = "postgres_"
 """In lower case, since any will do. These are read where they aren't empty."""
 
-_SIGNS: Final = r"(?:[\w.~!$*-]|%[2-7][0-9A-F])+"
+_SIGNS: Final = r"(?:[\w .~!$*+-]|%[2-7][0-9A-F])+"
 _PLACE: Final = r"(?:[\w-]{1,63}\.)*[\w-]{1,63}(?::(?:[1-9]\d{0,3}|[1-5]\d{4}))?"
 _OPTION: Final = r"(?!ssl=)[a-z_]+=(?:[\w./-]|%[2-7][0-9A-F])+"
 _POSTGRESQL: Final = (
