@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.filters import EntityFilter, EpisodeFilter, RelationshipFilter
 from focal_data.domain.memory import Direction, Entity, Episode, Relationship
+from focal_data.domain.profile import CustomerProfile
 from focal_data.errors import StoreError
 from focal_data.stores.memory import MemoryStore
 from focal_data.testing.contracts.base import TenantUnderTest
@@ -51,6 +53,8 @@ class Chance:
 
     seed: int
     agents: Sequence[UUID]
+    people: Sequence[UUID]
+    """Profiles: three that are one by now, and another."""
     clock: ManualClock
     rnd: random.Random = field(init=False)
     ids: Sequence[UUID] = field(init=False)
@@ -116,6 +120,7 @@ class Chance:
         new = Entity(
             id=self.id(),
             agent_id=self.agent(),
+            customer_profile_id=self.person(),
             name=self.rnd.choice("abc"),
             entity_type=self.rnd.choice("tu"),
             group_id=self.group(),
@@ -180,6 +185,7 @@ class Chance:
         return Episode(
             id=self.id(),
             agent_id=self.agent(),
+            customer_profile_id=self.person(),
             content=" ".join(self.rnd.choices(WORDS, k=self.rnd.randrange(6))),
             language=self.rnd.choice(("simple", "english", "german")),
             group_id=self.group(),
@@ -193,6 +199,7 @@ class Chance:
             (
                 None,
                 EpisodeFilter(group_id=self.group()),
+                EpisodeFilter(customer_profile_id=self.person()),
                 EpisodeFilter(languages=("english", "simple"), min_importance=0.5),
                 EpisodeFilter(occurred_from=self.day(), as_of=self.day()),
                 EpisodeFilter(agent_id=self.agents[0], content_types=("message",)),
@@ -201,6 +208,7 @@ class Chance:
 
     def entity_filter(self) -> EntityFilter:
         given = {
+            "customer_profile_id": self.person(),
             "group_id": self.group(),
             "entity_types": ("t",),
             "as_of": self.day(),
@@ -229,6 +237,9 @@ class Chance:
 
     def agent(self) -> UUID:
         return UUID(int=1) if self.seldom() else self.rnd.choice(self.agents)
+
+    def person(self) -> UUID | None:
+        return self.rnd.choice((None, *self.people))
 
     def group(self) -> str | None:
         return self.rnd.choice((None, None, "g", "h"))
@@ -297,12 +308,16 @@ async def both(data: DataLayer, clock: ManualClock) -> AsyncIterator[tuple[Tenan
 
 
 async def made(both: tuple[TenantUnderTest, TenantUnderTest], clock: ManualClock, seed: int) -> Chance:
-    """A sequence over two agents that both of them know."""
-    agents = [Agent(name=name) for name in ("Ada", "Bo")]
+    """A sequence over two agents that both of them know, and customers, one of whom was merged twice."""
+    agents, people = [Agent(name=name) for name in ("Ada", "Bo")], [CustomerProfile() for _ in range(4)]
     for tenant in both:
         for agent in agents:
             await tenant.config.save_agent(agent)
-    return Chance(seed, [agent.id for agent in agents], clock)
+        for person in people:
+            await tenant.profiles.save(person)
+        for source, target in pairwise(people[:3]):
+            await tenant.profiles.merge_profiles(source.id, target.id)
+    return Chance(seed, [agent.id for agent in agents], [person.id for person in people], clock)
 
 
 @pytest.mark.slow

@@ -107,10 +107,10 @@ def _values(
     elif Embedding in kinds:
         yield QUERY
     elif (made := next((_FILTERS[kind] for kind in kinds if kind in _FILTERS), None)) is not None:
-        yield made(world)
+        yield from made(world)
     elif name == "filters":  # of any kind
         assert isinstance(owner, TenantRepository)
-        yield _FILTER_OF[owner.mapper.domain](world)
+        yield from _FILTER_OF[owner.mapper.domain](world)
     elif name in ("id", "ids"):
         ids = _ids_of(owner, world)
         yield from ids if name == "id" else [[one] for one in ids]
@@ -262,15 +262,24 @@ _CHANGES: dict[type, dict[str, Any]] = {
 }
 """What is tried to be changed; of other kinds nothing can be."""
 
-_FILTERS: dict[type, Callable[[World], Any]] = {
-    filters.RuleFilter: lambda _: filters.RuleFilter(enabled=None),
-    filters.ScenarioFilter: lambda _: filters.ScenarioFilter(enabled=None),
-    filters.EpisodeFilter: lambda world: filters.EpisodeFilter(group_id=world.outside),
-    filters.EntityFilter: lambda world: filters.EntityFilter(group_id=world.outside),
-    filters.RelationshipFilter: lambda world: filters.RelationshipFilter(group_id=world.outside),
+
+def _narrowed(kind: type[filters.EpisodeFilter | filters.EntityFilter]) -> Callable[[World], list[Any]]:
+    """By the group, and by each id of the person."""
+    return lambda world: [
+        kind(group_id=world.outside),
+        *(kind(customer_profile_id=world.ids[name]) for name in ("profile", "merged_profile")),
+    ]
+
+
+_FILTERS: dict[type, Callable[[World], list[Any]]] = {
+    filters.RuleFilter: _all(filters.RuleFilter(enabled=None)),
+    filters.ScenarioFilter: _all(filters.ScenarioFilter(enabled=None)),
+    filters.EpisodeFilter: _narrowed(filters.EpisodeFilter),
+    filters.EntityFilter: _narrowed(filters.EntityFilter),
+    filters.RelationshipFilter: lambda world: [filters.RelationshipFilter(group_id=world.outside)],
 }
 
-_FILTER_OF: dict[type, Callable[[World], Any]] = {
+_FILTER_OF: dict[type, Callable[[World], list[Any]]] = {
     memory.Entity: _FILTERS[filters.EntityFilter],
     memory.Relationship: _FILTERS[filters.RelationshipFilter],
 }

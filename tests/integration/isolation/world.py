@@ -112,6 +112,7 @@ class World:
             memory.Entity(
                 id=ids["entity"],
                 agent_id=agent,
+                customer_profile_id=ids["profile"],
                 name=mark,
                 entity_type="dog",
                 group_id=self.outside,

@@ -16,6 +16,7 @@ from focal_data.data_layer import DataLayer, Tenant
 from focal_data.domain.config import Agent
 from focal_data.domain.embedding import Embedding
 from focal_data.domain.memory import Episode
+from focal_data.domain.profile import CustomerProfile
 from focal_data.operations.operator import Operator
 from focal_data.settings import Settings
 
@@ -47,6 +48,8 @@ class World:
     agent: UUID
     episodes: list[Episode]
     vectors: NDArray[np.float16]
+    person: tuple[UUID, ...] = ()
+    """Two ids of one person, each of them named by every fiftieth episode."""
 
     def nearest(self, query: Embedding, limit: int) -> list[UUID]:
         """The right answer."""
@@ -70,6 +73,9 @@ async def worlds(focal_data_layer: DataLayer, focal_settings: Settings) -> dict[
 async def _loaded(tenant: Tenant, op: Operator, size: int, seed: int) -> World:
     agent = await tenant.config.save_agent(Agent(name="Ada"))
     kept = vectors(size, seed=seed)
+    old, new = [(await tenant.profiles.save(CustomerProfile())).id for _ in range(2)]
+    await tenant.profiles.merge_profiles(old, new)
+    owners = {7: old, 17: new}
     episodes = [
         Episode(
             agent_id=agent.id,
@@ -79,11 +85,12 @@ async def _loaded(tenant: Tenant, op: Operator, size: int, seed: int) -> World:
             group_id=f"g{number % 50}",
             session_id=UUID(int=number // 3 + 1),
             importance=number % 100 / 100,
+            customer_profile_id=owners.get(number % 50),
         )
         for number, vector in enumerate(kept)
     ]
     assert size == await op.tenant(tenant.tenant_id).load_episodes(episodes)
-    return World(tenant, agent.id, episodes, kept)
+    return World(tenant, agent.id, episodes, kept, (old, new))
 
 
 @pytest.fixture

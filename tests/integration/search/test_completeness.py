@@ -86,6 +86,23 @@ async def test_few_among_many_are_all_found(worlds: dict[str, World], filters: E
             assert meant == {hit.item.id for hit in hits}
 
 
+async def test_all_that_names_a_person_is_found(worlds: dict[str, World]) -> None:
+    """By either id, among many: as if it were one."""
+    world, query = worlds["large"], Embedding(vectors(1, seed=52)[0], model=MODEL)
+    meant = {episode.id for episode in world.episodes if episode.customer_profile_id in world.person}
+    for profile_id in world.person:
+        filters = EpisodeFilter(customer_profile_id=profile_id)
+        hits = await world.tenant.memory.vector_search_episodes(
+            world.agent, query, filters=filters, limit=500
+        )
+        both = await world.tenant.memory.hybrid_search_episodes(
+            world.agent, "none", query, filters=filters, limit=500
+        )
+        listed = await world.tenant.memory.get_episodes(filters, limit=500)
+        for found in ([hit.item for hit in hits], [hit.item for hit in both], listed):
+            assert (160, meant) == (len(list(found)), {episode.id for episode in found})
+
+
 @pytest.mark.slow
 async def test_the_thousandth_call_is_as_the_first(worlds: dict[str, World]) -> None:
     """On one connection, where PostgreSQL has long taken to a plan for every value, with another tenant's calls in between."""

@@ -33,6 +33,13 @@ async def scans(
     world: World, *, query: Embedding = QUERY, filters: EpisodeFilter | None = None, limit: int = 10
 ) -> list[dict[str, Any]]:
     """What was read of the table for the search that the store does, innermost last."""
+    return scanned(await planned(world, query=query, filters=filters, limit=limit))
+
+
+async def planned(
+    world: World, *, query: Embedding = QUERY, filters: EpisodeFilter | None = None, limit: int = 10
+) -> dict[str, Any]:
+    """The plan of that search, as it was carried out."""
     asked = of_agent(world.agent, filters or EpisodeFilter())
     values = {**asked, **vector.bound(query, limit), "limit": limit, "tenant_id": world.tenant.tenant_id}
     statement = EpisodeRepository._nearest(frozenset(asked))
@@ -40,12 +47,13 @@ async def scans(
         assert "focal_app" == await tx.connection.fetchval("SELECT current_user")
         explain = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement.sql}"
         (plan,) = json.loads(await tx.connection.fetchval(explain, *statement.arguments(values)))
-    return scanned(plan["Plan"])
+    whole: dict[str, Any] = plan["Plan"]
+    return whole
 
 
-def scanned(plan: dict[str, Any]) -> list[dict[str, Any]]:
+def scanned(plan: dict[str, Any], table: str = "episodes") -> list[dict[str, Any]]:
     """What was read of the table."""
-    return [node for node in nodes(plan) if node.get("Relation Name") == "episodes"]
+    return [node for node in nodes(plan) if node.get("Relation Name") == table]
 
 
 def sampled(found: list[dict[str, Any]], size: int) -> tuple[int, int, int, int]:
@@ -120,6 +128,23 @@ async def test_a_filter_that_few_meet_reads_few_vectors(
     assert min(matching, 10) == found[0]
     assert sum(found[:-1]) <= min(matching, 10) + min(matching, 30) + matching
     assert found[-1] <= SIZES["large"]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_of_a_person_few_vectors_are_read(worlds: dict[str, World], which: int) -> None:
+    """By either id: who that is, is looked up once, by two indexes, and not for each row."""
+    world = worlds["large"]
+    filters = EpisodeFilter(customer_profile_id=world.person[which])
+    plan = await planned(world, filters=filters)
+    found = sorted(read(scan) for scan in scanned(plan))
+    assert (10, 30) == (found[0], found[1])
+    assert found[2] <= 160
+    assert found[-1] <= SIZES["large"]
+    profiles = scanned(plan, "customer_profiles")
+    assert {1} == {scan["Actual Loops"] for scan in profiles}
+    assert {"pk_customer_profiles", "ix_customer_profiles_merged_into_id"} == {
+        scan["Index Name"] for scan in profiles
+    }
 
 
 async def test_both_legs_of_a_hybrid_search_are_the_same_piece(worlds: dict[str, World]) -> None:
