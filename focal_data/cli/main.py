@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from io import TextIOWrapper
 from time import perf_counter
@@ -37,13 +39,28 @@ def run() -> None:
         if not all(map(find_spec, _NEEDED)):
             raise UsageError('the command line is not installed: pip install "focal-data[cli]"')
         if not glance(arguments):
-            _app(arguments)(arguments, prog_name="focal-data", obj=started)
+            with _ended_at_once():
+                app = _app(arguments)
+            app(arguments, prog_name="focal-data", obj=started)
     except KeyboardInterrupt:  # before there was a command to tell it to
         sys.exit(INTERRUPTED)
     except Exception as error:
         if debug:
             raise
         end_with(error)
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Ctrl-C ends the process on the spot, since what is imported could swallow an exception: callbacks only print it."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, frame: os._exit(INTERRUPTED))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _app(arguments: list[str]) -> Callable[..., object]:

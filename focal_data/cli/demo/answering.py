@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import timedelta
 from itertools import islice
@@ -58,7 +59,10 @@ def reply_to(message: Message, content: str) -> Message:
 
 
 class Answering:
-    """Answers the customers of one transcript. What an earlier run stored is taken, and not asked for again."""
+    """Answers the customers of one transcript. What an earlier run stored is taken, and not asked for again.
+
+    To be closed when it is not wanted any more: its ``messages`` wait, in a thread, which nothing else could wake.
+    """
 
     def __init__(
         self, stage: Stage, llm: LLMProvider, embedder: EmbeddingProvider, latencies: Latencies
@@ -70,16 +74,29 @@ class Answering:
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._said: defaultdict[Conversation, deque[Said]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
+        self._asking: Future[list[Message]] | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """Ask no more, and wait for no answer: ``messages`` ends with ``CancelledError``, if it has not ended."""
+        self._closed = True
+        if self._asking is not None:
+            self._asking.cancel()
 
     def messages(self, transcript: Iterable[Message]) -> Iterator[Message]:
         """Each message of a customer and the reply to it. Not for the thread of the event loop: it waits for that."""
         customers = (message for message in transcript if message.role is Role.USER)
         numbered = (replace(message, index=2 * n + 1) for n, message in enumerate(customers))
         while asked := list(islice(numbered, MOST_ASKED)):
-            replies = asyncio.run_coroutine_threadsafe(self.replies(asked), self._loop).result()
-            for message, reply in zip(asked, replies, strict=True):
+            for message, reply in zip(asked, self._awaited(asked), strict=True):
                 yield message
                 yield reply
+
+    def _awaited(self, asked: Sequence[Message]) -> list[Message]:
+        self._asking = asyncio.run_coroutine_threadsafe(self.replies(asked), self._loop)
+        if self._closed:  # looked at after the other is set, as ``close`` looks at that after this
+            self._asking.cancel()
+        return self._asking.result()
 
     async def replies(self, asked: Sequence[Message]) -> list[Message]:
         """The reply to each, in order."""

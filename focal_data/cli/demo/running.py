@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -104,14 +104,19 @@ class Run:
         stage = await set_up(self._data.tenant(plan.tenant_id), plan, self._model)
         conversations = Conversations(stage, self._latencies)
         self._watcher.begins(plan.tenant, count)
-        async for window in self._windows(checked.path, stage):
-            await self._carry(window, conversations)
+        with self._answering(stage) as answering:
+            async for window in self._windows(checked.path, stage, answering):
+                await self._carry(window, conversations)
         return Carried(checked, stage, count, conversations.new_messages)
 
-    def _windows(self, path: Path, stage: Stage) -> AsyncIterator[Window]:
+    def _answering(self, stage: Stage) -> AbstractContextManager[Answering | None]:
+        if self._llm is None:
+            return nullcontext()
+        return closing(Answering(stage, self._llm, self._model, self._latencies))
+
+    def _windows(self, path: Path, stage: Stage, answering: Answering | None) -> AsyncIterator[Window]:
         messages, most = _messages(path), MOST_EVENTS
-        if self._llm is not None:
-            answering = Answering(stage, self._llm, self._model, self._latencies)
+        if answering is not None:
             messages, most = answering.messages(messages), 2 * MOST_ASKED
         return windows(events(messages), stage, self._model, most=most)
 

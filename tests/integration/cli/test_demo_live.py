@@ -7,17 +7,20 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from focal_data.cli import main
-from focal_data.cli.demo.answering import live_plan
+from focal_data.cli.demo.answering import Answering, live_plan
 from focal_data.cli.demo.facts import Facts
+from focal_data.cli.demo.latency import Latencies
+from focal_data.cli.demo.messages import Message
 from focal_data.cli.demo.plans import plan_for
 from focal_data.cli.demo.running import Run
-from focal_data.cli.demo.transcripts import check
+from focal_data.cli.demo.setup import set_up
+from focal_data.cli.demo.transcripts import check, read
 from focal_data.cli.models import Vendor, language_model
 from focal_data.data_layer import PostgresDataLayer, Tenant
 from focal_data.domain.memory import Episode
@@ -29,6 +32,9 @@ from focal_data.settings import Settings
 from focal_data.testing.provider_server import Hang, ProviderServer, Refuse, Say
 
 VENDORS = pytest.mark.parametrize("vendor", list(Vendor))
+HANGS = 300
+"""Seconds after which a command hangs: engines and models take many times as long to come up on a busy machine."""
+
 FALLBACK = "I'm not sure I understood. Could you say it again?"
 CHAT = [
     {"role": "user", "user": "ann", "content": "Hello, my invoice A-17 is wrong and I want a refund"},
@@ -80,6 +86,10 @@ async def carried(
     settings = Settings.of(anthropic_api_key=key, openai_api_key=key)
     async with language_model(vendor, settings) as llm:
         return await Run(data, LocalEmbeddingProvider(), watcher or Silent(), llm).all([check(chat)])
+
+
+def read_messages(chat: Path) -> Iterator[Message]:
+    return (found for found in read(chat) if isinstance(found, Message))
 
 
 def tenant_of(data: PostgresDataLayer, chat: Path, vendor: Vendor) -> Tenant:
@@ -215,6 +225,26 @@ def test_a_transcript_without_customers_is_refused(
     assert f"{path}: no customer speaks in it" in capsys.readouterr().err
 
 
+async def test_what_waits_for_a_model_is_woken_when_nobody_wants_the_answer(
+    data: PostgresDataLayer, server: ProviderServer, chat: Path
+) -> None:
+    """The thread in which the messages are read, whether it waits already, or is about to."""
+    server.then(Hang(), Hang())
+    model = LocalEmbeddingProvider()
+    plan = live_plan(plan_for(chat, []), Vendor.OPENAI)
+    stage = await set_up(data.tenant(plan.tenant_id), plan, model)
+    async with language_model(Vendor.OPENAI, Settings.of(openai_api_key="test-key")) as llm:
+        answering = Answering(stage, llm, model, Latencies())
+        reading = asyncio.create_task(asyncio.to_thread(next, answering.messages(read_messages(chat))))
+        while len(server.requests) < 2:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        answering.close()
+        for waiting in (reading, asyncio.to_thread(next, answering.messages(read_messages(chat)))):
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    assert 2 == len(server.requests)
+
+
 async def started(chat: Path, **env: str) -> asyncio.subprocess.Process:
     """The command over ``chat``, on engines of its own, which it keeps beside it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FOCAL_DATA_")}
@@ -242,15 +272,16 @@ async def test_the_command_is_interrupted_while_it_waits_for_a_model(
     """At once, and run again it goes through."""
     server.then(Hang(), Hang())
     waiting = await started(chat, OPENAI_API_KEY="test-key")
-    async with asyncio.timeout(60):
-        while not server.requests:  # noqa: ASYNC110
+    async with asyncio.timeout(HANGS):
+        # both silences, or one would be left over for the second run
+        while len(server.requests) < 2 and waiting.returncode is None:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
         waiting.send_signal(signal.SIGINT)
         _, errors = await waiting.communicate()
     assert (130, b"Interrupted: run the same again, and it continues.\n") == (waiting.returncode, errors)
 
     again = await started(chat, OPENAI_API_KEY="test-key")
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(HANGS):
         output, errors = await again.communicate()
     assert (0, b"") == (again.returncode, errors)
     assert 6 == json.loads(output)["episodes"]

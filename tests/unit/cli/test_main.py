@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 
 import pytest
 
@@ -96,3 +98,32 @@ def test_a_wrong_setting_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         run(monkeypatch, "demo")
     assert 2 == ended.value.code
     assert capsys.readouterr().err.startswith("focal-data: FOCAL_DATA_POOL_SIZE: ")
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys, weakref
+from focal_data.cli import main
+
+class Module: ...
+
+def load(arguments):
+    module = Module()
+    noticed = weakref.ref(module, lambda reference: os.kill(os.getpid(), signal.SIGINT))
+    del module
+    return lambda *arguments, **options: print("as if nothing had been")
+
+signal.signal(signal.SIGINT, getattr(signal, sys.argv.pop()))
+main._app = load
+main.run()
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [("default_int_handler", (130, "", "")), ("SIG_IGN", (0, "as if nothing had been\n", ""))],
+)
+def test_ctrl_c_counts_while_the_commands_are_loaded(handler: str, expected: tuple[int, str, str]) -> None:
+    """Also where an exception would be swallowed, as in the callbacks of imports; what is ignored stays so."""
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_LOADING, "demo", handler]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert expected == (done.returncode, done.stdout, done.stderr)
