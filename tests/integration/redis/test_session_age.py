@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from uuid import UUID
+
 import redis
 
 from focal_data.ids import TenantId, new_id
@@ -29,6 +31,18 @@ async def test_cleanup(
     assert [young] == await store.list_by_agent(AGENT)
     clock.advance(days=5)
     assert 1 == await maintenance.cleanup()
+    assert [] == direct.keys()
+
+
+async def test_cleanup_goes_on_until_nothing_is_left(
+    store: RedisSessionStore, maintenance: RedisSessionMaintenance, direct: redis.Redis, clock: MovedClock
+) -> None:
+    """However many lie in one shard, of which it takes a hundred at a time."""
+    for number in range(320):
+        await store.save(a_session(session_id=UUID(int=16 * number)))
+    clock.advance(days=8)
+
+    assert 320 == await maintenance.cleanup()
     assert [] == direct.keys()
 
 

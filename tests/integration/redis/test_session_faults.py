@@ -66,12 +66,10 @@ def every_call(store: RedisSessionStore, session: Session) -> dict[str, Callable
 
 
 def told(error: BaseException) -> str:
-    """All that an error says, with what it is chained to."""
-    chained = [error]
-    while (error := error.__cause__ or error.__context__) is not None:
-        chained.append(error)
-    assert all(isinstance(link, FocalDataError | DriverError) for link in chained)
-    return " ".join(f"{link!r} {link} {vars(link)}" for link in chained)
+    """All that an error says, with what it was caused by or raised in."""
+    assert isinstance(error, FocalDataError | DriverError)
+    near = {found for found in (error.__cause__, error.__context__) if found is not None}
+    return " ".join([f"{error!r} {error} {error.args!r} {vars(error)}", *map(told, near)])
 
 
 @pytest.mark.slow

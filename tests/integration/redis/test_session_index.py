@@ -78,6 +78,19 @@ async def test_stale_channel(store: RedisSessionStore, direct: redis.Redis, tena
     assert [mine.session_id.hex.encode()] == direct.zrange(index, 0, -1)
 
 
+async def test_an_older_one_that_stands_first(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, clock: MovedClock
+) -> None:
+    """By a channel the newest is found, whatever its index says of an older one."""
+    older = await store.save(a_session())
+    clock.advance(seconds=1)
+    newer = await store.save(a_session())
+    index = keys.index(tenant_id.hex.encode(), keys.channel_term(Channel.WEBCHAT, "user-1"))
+    direct.zadd(index, {older.session_id.hex: -(10**16)})
+
+    assert newer == await store.get_by_channel(Channel.WEBCHAT, "user-1")
+
+
 async def test_a_lost_index(store: RedisSessionStore, direct: redis.Redis) -> None:
     """Each save writes all entries, so an index that was lost comes back."""
     session = await store.save(a_session())

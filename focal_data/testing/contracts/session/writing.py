@@ -273,15 +273,13 @@ class SessionRefusalsContract(SessionSuite):
         broken = stored.evolve()
         broken.variables["broken"] = {"what they said": WORDS, "and": object()}  # type: ignore[dict-item]
         for refused in (stored.evolve(revision=7), stored.evolve(session_id=new_id()), broken):
-            error: BaseException | None = None
-            try:
+            with pytest.raises((InvalidDataError, NotFoundError, StaleRevisionError)) as caught:
                 await store.save(refused)
-            except (InvalidDataError, NotFoundError, StaleRevisionError) as caught:
-                error = caught
-            assert error is not None
-            while error is not None:
-                assert WORDS not in f"{error!r} {error} {vars(error)}"
-                error = error.__cause__ or error.__context__
+            links: list[BaseException | None] = [caught.value]
+            while links:
+                if (error := links.pop()) is not None:
+                    assert WORDS not in f"{error!r} {error} {error.args!r} {vars(error)}"
+                    links += [error.__cause__, error.__context__]
 
     @pytest.mark.parametrize(
         ("field", "call"),
