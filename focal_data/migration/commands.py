@@ -21,8 +21,8 @@ from sqlalchemy import Connection
 
 from focal_data.database.translation import translated
 from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
+from focal_data.migration.configuration import configuration, name_filter
 from focal_data.migration.connection import ERRORS, alchemy_connected, beneath
-from focal_data.migration.environment import configuration, name_filter
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import leaves
 from focal_data.migration.place import Place, Services

@@ -17,7 +17,6 @@ from sqlalchemy.pool import NullPool
 from focal_data.database.translation import DRIVER_ERRORS, translated
 from focal_data.errors import SchemaError, StoreTimeoutError, UsageError
 from focal_data.migration.glance import CONNECT_SECONDS, SERVER_SETTINGS, connected_to
-from focal_data.settings import dsn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -39,6 +38,8 @@ _POLL_SECONDS: Final = 0.05
 
 def connected(url: URL) -> AbstractAsyncContextManager[asyncpg.Connection]:
     """A connection as the login of ``url``, taking no role. Raises our errors when there is none to be had."""
+    from focal_data.settings import dsn  # which loads pydantic: `alembic current` does without
+
     return connected_to(dsn(url))
 
 

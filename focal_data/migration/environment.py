@@ -2,54 +2,51 @@
 
 Alembic must see an untouched connection: after any statement it takes the transaction for somebody else's, and nothing of
 what it does is committed. So nothing is asked here before ``context.configure``.
+What a command loads comes to more than what it does, where a database is at head: tables, comparisons and settings are
+loaded by those who use them.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import cache
 from logging.config import fileConfig
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from alembic import context
+from alembic import command, context
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, MetaData
+from sqlalchemy import URL, Connection, make_url
 
 from focal_data.errors import FocalDataError, UsageError
-from focal_data.migration.autogenerate import PLUGINS, register
-from focal_data.migration.catalogue import read_access
-from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, connected, migration_lock
-from focal_data.migration.place import Services
-from focal_data.migration.rendering import render_item
+from focal_data.migration import plain
+from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, migration_lock
+from focal_data.migration.glance import connected_to
 from focal_data.migration.revisions import VERSION_TABLE, read_revisions
-from focal_data.migration.safely import write_safely
-from focal_data.settings import Settings, postgresql_url
-from focal_data.tables import metadata as our_metadata
-from focal_data.tables.base import package_tables
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
+
+T = TypeVar("T")
 
 
-def run(metadata: MetaData = our_metadata, *, version_table: str = VERSION_TABLE) -> None:
+def run(metadata: MetaData | None = None, *, version_table: str = VERSION_TABLE) -> None:
     """Run what the command in progress asks for, online or offline.
 
     A project with tables of its own calls ``run(version_table="notes_version")`` in its ``env.py``: it then migrates what it
-    has added to our metadata, beside our own tables, which ``focal-data db upgrade`` brings along.
+    has added to our metadata (``None``), beside our own tables, which ``focal-data db upgrade`` brings along.
     Uses ``config.attributes["connection"]`` where there is one (a caller inside an event loop must give it), or else
     connects to ``sqlalchemy.url`` or, where that is not set, to the owner's URL of the settings.
     """
     config = context.config
     _log_as_configured(config)
     try:
-        options = _options(config, metadata, version_table)
         if context.is_offline_mode():
-            _offline(options)
+            _offline(_options(config, metadata, version_table))
         elif (connection := config.attributes.get("connection")) is not None:
-            migrate(connection, options)
+            migrate(connection, _options(config, metadata, version_table))
         else:
-            _online(_url(config), options)
+            _online(config, metadata, version_table)
     except FocalDataError as error:
         if config.cmd_opts is None:
             raise
@@ -62,75 +59,52 @@ def autogenerate_options() -> dict[str, Any]:
     ``context.configure(connection=connection, target_metadata=metadata, **autogenerate_options())`` sees and writes what
     ours does, and leaves the tables of focal_data alone.
     """
+    from focal_data.migration.configuration import comparing
+    from focal_data.tables.base import package_tables
+
     others = package_tables() | {VERSION_TABLE}
-    return _comparing() | {"include_name": lambda name, kind, parents: kind != "table" or name not in others}
-
-
-def _comparing() -> dict[str, Any]:
-    register()
-    return {
-        "transaction_per_migration": True,
-        "compare_type": True,
-        "compare_server_default": True,
-        "render_item": render_item,
-        "process_revision_directives": write_safely,
-        "autogenerate_plugins": list(PLUGINS),
-    }
-
-
-def configuration(metadata: MetaData, *, version_table: str, services: Services) -> dict[str, Any]:
-    """What Alembic must know to compare and to migrate."""
-    return {
-        **_comparing(),
-        "target_metadata": metadata,
-        "version_table": version_table,
-        "include_object": object_filter(version_table),
-        "on_version_apply": [_drop_version_table_at_base],
-        "services": services,
-    }
+    return comparing() | {"include_name": lambda name, kind, parents: kind != "table" or name not in others}
 
 
 def migrate(connection: Connection, options: dict[str, Any]) -> None:
     """Run the command in progress on ``connection``."""
+    from focal_data.migration.configuration import name_filter
+
     context.configure(connection=connection, **options, include_name=name_filter(connection, options))
     with context.begin_transaction():
         context.run_migrations()
 
 
-def name_filter(connection: Connection, options: dict[str, Any]) -> Callable[[str | None, str, Any], bool]:
-    """Which tables of the database are ours to compare: those of the metadata, and those that our revisions made."""
-    metadata, keeper = options["target_metadata"], options["version_table"]
-    foreign = _foreign(keeper)
-
-    @cache
-    def kept() -> set[str]:
-        access = read_access(connection, options["services"].role)
-        return {name for name, table in access.items() if table.keeper == keeper}
-
-    def include(name: str | None, kind: str, parents: object) -> bool:
-        return kind != "table" or (name in metadata.tables and name not in foreign) or name in kept()
-
-    return include
+def show(connection: Connection, version_table: str) -> None:
+    """Run a command that only tells where the database is."""
+    context.configure(connection=connection, version_table=version_table)
+    with context.begin_transaction():
+        context.run_migrations()
 
 
-def object_filter(version_table: str) -> Callable[[Any, str | None, str, bool, Any], bool]:
-    """Which tables of the metadata are to be compared: all, but in another project's migrations ours are not."""
-    foreign = _foreign(version_table)
-    return lambda item, name, kind, *_: kind != "table" or name not in foreign
+def _options(config: Config, metadata: MetaData | None, version_table: str) -> dict[str, Any]:
+    from focal_data.migration.configuration import configuration
+    from focal_data.migration.place import Services
+    from focal_data.settings import Settings
+    from focal_data.tables import metadata as ours
 
-
-def _foreign(version_table: str) -> frozenset[str]:
-    return frozenset() if version_table == VERSION_TABLE else package_tables()
-
-
-def _options(config: Config, metadata: MetaData, version_table: str) -> dict[str, Any]:
     services = config.attributes.get("services") or Services.of(Settings.load())
-    return configuration(metadata, version_table=version_table, services=services)
+    return configuration(
+        ours if metadata is None else metadata, version_table=version_table, services=services
+    )
 
 
-def _url(config: Config) -> URL:
+def _address(config: Config) -> str:
+    """The database as asyncpg takes it. Raises ``SettingsError`` when any setting is wrong."""
     text = config.get_main_option("sqlalchemy.url")
-    return postgresql_url(text) if text else Settings.load().owner_url()
+    known = plain.settings()
+    address = None if known is None else plain.address(known, text)
+    if address is not None:
+        return address
+    from focal_data.settings import Settings, dsn, postgresql_url
+
+    settings = Settings.load()
+    return dsn(postgresql_url(text) if text else settings.owner_url())
 
 
 def _offline(options: dict[str, Any]) -> None:
@@ -142,12 +116,26 @@ def _offline(options: dict[str, Any]) -> None:
         context.run_migrations()
 
 
-def _online(url: URL, options: dict[str, Any]) -> None:
+def _online(config: Config, metadata: MetaData | None, version_table: str) -> None:
     if _in_event_loop():
         raise UsageError(
             'inside an event loop, pass config.attributes["connection"], or use focal_data.migration.runner'
         )
-    asyncio.run(_migrate_alone(url, options))
+    address = _address(config)
+    url = make_url(address).set(drivername="postgresql+asyncpg")
+    destination = _destination()
+    if _only_shows(config):
+        asyncio.run(_run(url, show, version_table))
+    elif destination is None:
+        asyncio.run(_run(url, migrate, _options(config, metadata, version_table)))
+    elif not destination or not asyncio.run(_is_at(address, version_table, destination)):
+        asyncio.run(_run_alone(url, _options(config, metadata, version_table)))
+
+
+def _only_shows(config: Config) -> bool:
+    """Whether it is ``alembic current``, which compares nothing and runs no revision."""
+    called = getattr(config.cmd_opts, "cmd", None)
+    return called is not None and called[0] is command.current
 
 
 def _in_event_loop() -> bool:
@@ -158,13 +146,14 @@ def _in_event_loop() -> bool:
     return True
 
 
-async def _migrate_alone(url: URL, options: dict[str, Any]) -> None:
-    destination = _destination()
-    if destination and await _is_at(url, options["version_table"], destination):
-        return
-    lock = nullcontext() if destination is None else migration_lock(url, options["version_table"])
-    async with lock, alchemy_connected(url) as connection:
-        await connection.run_sync(migrate, options)
+async def _run_alone(url: URL, options: dict[str, Any]) -> None:
+    async with migration_lock(url, options["version_table"]):
+        await _run(url, migrate, options)
+
+
+async def _run(url: URL, work: Callable[[Connection, T], None], options: T) -> None:
+    async with alchemy_connected(url) as connection:
+        await connection.run_sync(work, options)
 
 
 def _destination() -> set[str] | None:
@@ -176,15 +165,10 @@ def _destination() -> set[str] | None:
     return {named} if isinstance(named, str) else set(named or ())
 
 
-async def _is_at(url: URL, version_table: str, revisions: set[str]) -> bool:
+async def _is_at(address: str, version_table: str, revisions: set[str]) -> bool:
     """Whether there is nothing to do. Asked on a connection of its own, before the lock, which nobody then waits for."""
-    async with connected(url) as connection:
+    async with connected_to(address) as connection:
         return revisions == set(await read_revisions(connection, version_table))
-
-
-def _drop_version_table_at_base(*, ctx: MigrationContext, heads: set[str], **_: object) -> None:
-    if not heads:
-        ctx.execute(f"DROP TABLE {ctx.version_table}")
 
 
 def _log_as_configured(config: Config) -> None:

@@ -67,10 +67,14 @@ def settings() -> dict[str, str] | None:
     return plain if plain.keys() == found.keys() else None
 
 
-def address(known: Mapping[str, str]) -> str | None:
-    """The database to migrate as asyncpg takes it, of plain settings; ``None`` where it is not set."""
-    url = known.get("focal_data_migration_url") or known.get("focal_data_database_url")
-    return f"postgresql://{url.partition('://')[2]}" if url else None
+def address(known: Mapping[str, str], url: str | None = None) -> str | None:
+    """The database at ``url``, or else the one that plain settings migrate, as asyncpg takes it.
+
+    ``None`` where none is set, and for a ``url`` that isn't plain.
+    """
+    text = url or known.get("focal_data_migration_url") or known.get("focal_data_database_url") or ""
+    plainly = re.fullmatch(_POSTGRESQL, text, re.ASCII)
+    return f"postgresql://{text.partition('://')[2]}" if text and plainly else None
 
 
 def _file() -> Iterable[tuple[str, str | None]]:
