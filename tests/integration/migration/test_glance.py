@@ -17,7 +17,7 @@ from focal_data.cli import main
 from focal_data.migration import runner
 from focal_data.testing.databases import fresh_database
 from focal_data.testing.engines import Engines
-from tests.integration.migration.conftest import Estate
+from tests.integration.migration.conftest import REPOSITORY, Estate
 
 HEAD = runner.head()
 VERSIONS = runner.VERSION_TABLE
@@ -272,38 +272,74 @@ async def test_a_wrong_password(run: Run) -> None:
     assert "password" in told.errors or "login" in told.errors
 
 
-HEAVY = ("alembic", "pydantic", "pydantic_settings", "rich", "sqlalchemy", "sqlmodel", "typer")
+LIBRARIES = {"alembic", "pydantic", "pydantic_settings", "rich", "sqlalchemy", "sqlmodel", "typer"}
+COMPARING = {
+    "focal_data.migration.configuration",
+    "focal_data.settings",
+    "focal_data.tables",
+    "pydantic_settings",
+}
+OURS = "from focal_data.cli.main import run; run()"
+ALEMBIC = "from alembic.config import main; main()"
+LOADED: list[tuple[str, str, set[str]]] = [
+    (OURS, "db upgrade", LIBRARIES),
+    (OURS, "db current", LIBRARIES),
+    (OURS, "db status", LIBRARIES),
+    (ALEMBIC, "upgrade head", COMPARING | {"sqlalchemy.ext.asyncio"}),
+    (ALEMBIC, "current", COMPARING),
+]
 
 
-def _loads(code: str) -> list[str]:
-    return [
-        sys.executable,
-        "-c",
-        f"import atexit, sys\natexit.register(lambda: print('loaded', *sorted(sys.modules), file=sys.stderr))\n{code}",
-    ]
+@pytest.mark.slow
+@pytest.mark.parametrize(("code", "arguments", "others"), LOADED, ids=[words for _, words, _ in LOADED])
+async def test_at_head_a_command_loads_what_it_needs(
+    estate: Estate, code: str, arguments: str, others: set[str]
+) -> None:
+    """For us a driver is all. Alembic brings SQLAlchemy and its revisions along; only it needs no tables then."""
+    loaded = await _loaded(estate, code, arguments.split())
+    assert "asyncpg" in loaded
+    assert set() == loaded & others
 
 
-async def _loaded(estate: Estate, code: str, *arguments: str) -> set[str]:
-    """What a process has loaded by its end, told by itself."""
+async def _loaded(estate: Estate, code: str, arguments: list[str]) -> set[str]:
+    """What a process has loaded by its end, as it says itself."""
+    saying = f"import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); {code}"
+    ended, _, errors = await _ended(estate, saying, arguments)
+    assert 0 == ended, errors
+    return set(errors.splitlines()[-1].split())
+
+
+async def _ended(estate: Estate, code: str, arguments: list[str]) -> tuple[int | None, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *_loads(code),
-        *arguments,
+        *(sys.executable, "-c", code, *arguments),
+        cwd=REPOSITORY,
         env=os.environ | _owner(estate),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    _, errors = await process.communicate()
-    assert 0 == process.returncode, errors.decode()
-    *_, last = errors.decode().splitlines()
-    word, *names = last.split()
-    assert "loaded" == word
-    return set(names)
+    output, errors = await process.communicate()
+    return process.returncode, output.decode(), errors.decode()
+
+
+IN_FULL = f"""
+from focal_data.migration import environment, plain
+plain.settings = lambda: None
+environment._only_shows = lambda config: False
+{ALEMBIC}
+"""
+FOUND = {
+    "at head": "SELECT",
+    "behind": BEHIND["behind"],
+    "nothing": BEHIND["no table"],
+    "of tomorrow": DATABASES["of tomorrow"],
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["upgrade", "current", "status"])
-async def test_at_head_a_driver_is_all_that_is_loaded(estate: Estate, command: str) -> None:
-    """Neither what makes settings, nor what makes statements, nor what reads a command line."""
-    loaded = await _loaded(estate, "from focal_data.cli.main import run; run()", "db", command)
-    assert "asyncpg" in loaded
-    assert set() == loaded.intersection(HEAVY)
+@pytest.mark.parametrize("statement", FOUND.values(), ids=FOUND)
+async def test_alembic_tells_what_it_would_in_full(estate: Estate, statement: str) -> None:
+    """The same words and exit code, though settings and tables are not loaded."""
+    async with estate.connection(estate.owner) as connection:
+        await connection.execute(statement)
+    arguments = ["current", "--verbose", "--check-heads"]
+    assert await _ended(estate, IN_FULL, arguments) == await _ended(estate, ALEMBIC, arguments)
