@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
@@ -83,8 +82,7 @@ def _telling(arguments: Sequence[str]) -> Telling | None:
 def _written(text: str) -> bool:
     """``False`` where nobody listens: the command itself has a way to end then."""
     try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
+        print(text, flush=True)  # noqa: T201  (which is silent where there is no standard output)
     except OSError:
         return False
     return True

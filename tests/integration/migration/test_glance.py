@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 from unittest.mock import patch
 
 import pytest
@@ -270,6 +271,30 @@ async def test_a_wrong_password(run: Run) -> None:
         told = await agreed(run, ["db", "upgrade"], {"FOCAL_DATA_MIGRATION_URL": url})
     assert (1, False) == (told.code, "secret" in told.errors), told
     assert "password" in told.errors or "login" in told.errors
+
+
+@pytest.mark.parametrize("stream", ["closed", "full"])
+async def test_where_nothing_can_be_written(
+    estate: Estate, run: Run, monkeypatch: pytest.MonkeyPatch, stream: str
+) -> None:
+    """No standard output is none to write to; a disk that is full is told."""
+    codes = []
+    for full in (False, True):
+        with ExitStack() as stack:
+            output = stack.enter_context(_full()) if stream == "full" else None
+            monkeypatch.setattr(sys, "stdout", output)
+            codes.append((await run(["db", "current"], _owner(estate), full=full)).code)
+    assert codes == [1 if stream == "full" else 0] * 2
+
+
+@contextmanager
+def _full() -> Iterator[IO[str]]:
+    file = open("/dev/full", "w", encoding="utf-8")  # noqa: SIM115, PTH123  (it can't be closed without an error)
+    try:
+        yield file
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 LIBRARIES = {"alembic", "pydantic", "pydantic_settings", "rich", "sqlalchemy", "sqlmodel", "typer"}
