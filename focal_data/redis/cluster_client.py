@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from redis import exceptions as driver
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -277,16 +277,15 @@ def replicas_of_itself(nodes: bytes) -> int:
 
 
 def _cluster(settings: Settings) -> RedisCluster:
-    ours = {
+    ours: dict[str, Any] = {
         "socket_connect_timeout": settings.redis_timeout * _LONGEST_ANSWER,
         "socket_timeout": settings.redis_timeout * _LONGEST_ANSWER / 2,
         "require_full_coverage": False,
         "decode_responses": False,
         "protocol": 2,
     }
-    options = (
-        parse_url(settings.sessions_url()) | ours
-    )  # from_url would take what the URL says in place of ours
+    # Its from_url would take what the URL says in place of ours.
+    options: dict[str, Any] = {**parse_url(settings.sessions_url()), **ours}
     encrypted = options.pop("connection_class", None) is SSLConnection
     try:
         return RedisCluster(ssl=encrypted, **options)
