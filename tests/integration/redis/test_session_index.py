@@ -5,7 +5,7 @@ import redis
 
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus
-from focal_data.errors import CorruptDataError
+from focal_data.errors import CorruptDataError, Outcome, StoreConnectionError
 from focal_data.ids import TenantId, new_id
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
@@ -51,6 +51,22 @@ async def test_stale_entries(
     assert [new.session_id.hex.encode(), old.session_id.hex.encode()] == direct.zrange(index, 0, -1)
     assert not direct.exists(planted)
     assert [other] == await store.list_by_agent(other.agent_id)
+
+
+async def test_what_can_not_be_repaired(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is not believed all the same: a reader whose repair comes to nothing is given what is there."""
+    session = await store.save(a_session())
+    index = keys.index(tenant_id.hex.encode(), keys.agent_term(AGENT, SessionStatus.ACTIVE))
+    direct.zadd(index, {new_id().hex: -(10**16)})
+
+    async def lost(*_: object) -> None:
+        raise StoreConnectionError("lost", outcome=Outcome.UNKNOWN)
+
+    monkeypatch.setattr(store._reader.index, "repair", lost)
+    assert [session] == await store.list_by_agent(AGENT)
+    assert session == await store.get_by_channel(session.channel, session.channel_user_id)
 
 
 async def test_more_stale_entries_than_asked_for(
