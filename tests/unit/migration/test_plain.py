@@ -58,7 +58,14 @@ NOT_PLAIN = [
     ("FOCAL_DATA_DEBUG", ""),
     ("FOCAL_DATA_OF_TOMORROW", "1"),
     ("POSTGRES_HOST", "elsewhere"),
+    ("POSTGRES_POOL_SIZE", "3"),
 ]
+PARTS = {
+    "POSTGRES_HOST": "postgres",
+    "POSTGRES_DB": "focal",
+    "POSTGRES_USER": "own er",
+    "POSTGRES_PASSWORD": "Pa$$w0rd!*~-_.+ ",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -109,6 +116,24 @@ def test_what_is_not_plain_is_left_to_the_settings(name: str, value: str) -> Non
     """Wrong values, those that are hard to read, a variable in two spellings, and what nobody knows here."""
     with patch.dict(os.environ, USUAL | {name: value}):
         assert None is agreed()
+
+
+def test_what_others_call_a_database_is_plain() -> None:
+    """All of it, a part that is missing, one that is wrong, and beside a URL."""
+    place = "postgresql://own er:Pa$$w0rd!*~-_.+ @postgres"
+    more = {"POSTGRES_PORT": "6432", "POSTGRES_SSL_MODE": "disable", "POSTGRES_POOL_SIZE": ""}
+    for variables, expected in (
+        (PARTS, f"{place}/focal"),
+        (PARTS | more, f"{place}:6432/focal?sslmode=disable"),
+        (PARTS | {"FOCAL_DATA_MIGRATION_URL": URL}, URL),
+        (PARTS | {"FOCAL_DATA_DATABASE_URL": ""}, f"{place}/focal"),
+        (PARTS | {"FOCAL_DATA_DATABASE_URL": URL}, None),
+        (PARTS | {"POSTGRES_PASSWORD": ""}, None),
+        (PARTS | {"POSTGRES_PASSWORD": "a%40"}, None),
+        (PARTS | {"POSTGRES_PORT": "0"}, None),
+    ):
+        with patch.dict(os.environ, variables):
+            assert expected == agreed(), variables
 
 
 @pytest.mark.parametrize(
