@@ -38,6 +38,15 @@ class Estate:
         values = {"migration_url": self.url(self.owner), "database_url": self.url(self.service)}
         return Settings.of(**values, app_role=self.role)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of a program that migrates as the owner."""
+        return {
+            "FOCAL_DATA_MIGRATION_URL": self.url(self.owner),
+            "FOCAL_DATA_DATABASE_URL": self.url(self.service),
+            "FOCAL_DATA_APP_ROLE": self.role,
+        }
+
     def url(self, login: str) -> str:
         url = make_url(self.admin_url).set(username=login, password=PASSWORD)
         return url.render_as_string(hide_password=False)
@@ -67,16 +76,10 @@ class Estate:
 
     async def program(self, module: str, *arguments: str, cwd: Path = REPOSITORY) -> tuple[int, str, str]:
         """The same of any module that is a program."""
-        environment = {
-            "FOCAL_DATA_MIGRATION_URL": self.url(self.owner),
-            "FOCAL_DATA_DATABASE_URL": self.url(self.service),
-            "FOCAL_DATA_APP_ROLE": self.role,
-            "PYTHONPATH": str(cwd),
-        }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments),
             cwd=cwd,
-            env=os.environ | environment,
+            env=os.environ | self.environment | {"PYTHONPATH": str(cwd)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -120,9 +123,10 @@ NewEstate = Callable[..., Awaitable[Estate]]
 
 
 @asynccontextmanager
-async def _estate(
+async def empty_estate(
     admin_url: str, *, createrole: bool = True, extension: bool = True
 ) -> AsyncIterator[Estate]:
+    """An empty database; ``createrole``: the owner may create roles, ``extension``: pgvector is there."""
     mark = uuid4().hex[:12]
     owner, service = f"owner_{mark}", f"service_{mark}"
     right = "CREATEROLE" if createrole else "NOCREATEROLE"
@@ -147,11 +151,11 @@ async def _estate(
 
 @pytest.fixture
 async def new_estate(focal_engines: Engines) -> AsyncIterator[NewEstate]:
-    """Makes empty databases; ``createrole``: the owner may create roles, ``extension``: pgvector is there."""
+    """Makes empty databases, as ``empty_estate`` does."""
     async with AsyncExitStack() as stack:
 
         async def make(*, createrole: bool = True, extension: bool = True) -> Estate:
-            made = _estate(focal_engines.admin_url, createrole=createrole, extension=extension)
+            made = empty_estate(focal_engines.admin_url, createrole=createrole, extension=extension)
             return await stack.enter_async_context(made)
 
         yield make
@@ -160,7 +164,7 @@ async def new_estate(focal_engines: Engines) -> AsyncIterator[NewEstate]:
 @pytest.fixture(scope="session")
 async def template_estate(focal_engines: Engines) -> AsyncIterator[Estate]:
     """A database at head, to be copied and left alone."""
-    async with _estate(focal_engines.admin_url) as estate:
+    async with empty_estate(focal_engines.admin_url) as estate:
         await runner.upgrade(estate.settings)
         yield estate
 

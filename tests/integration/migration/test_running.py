@@ -1,9 +1,8 @@
-"""Running revisions: many at once, cut off anywhere, through a proxy, and on databases that are not as they should be."""
+"""Running revisions: cut off anywhere, through a proxy, and on databases that are not as they should be."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +23,8 @@ from focal_data.settings import Settings
 from tests.integration.isolation import bouncer
 from tests.integration.migration.changes import CHANGES, Declare, ix, new_metadata, parted
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
-from tests.integration.migration.project import INI, Project
+from tests.integration.migration.project import Project
 from tests.integration.migration.test_changes import fill
-
-ROUNDS = int(os.environ.get("FOCAL_DATA_TEST_ROUNDS", "1"))
-PROCESSES = 12
 
 
 class Killed(BaseException):
@@ -52,7 +48,7 @@ class Axe:
             raise Killed
 
 
-async def _two_generations(path: Path, estate: Estate) -> Project:
+async def two_generations(path: Path, estate: Estate) -> Project:
     """A project with three revisions, the last of which builds an index concurrently."""
     project = await _one_generation(path, estate, CHANGES["many at once"].before)
     assert 2 == len(await _another(project, CHANGES["many at once"].after))
@@ -77,7 +73,7 @@ async def _another(project: Project, declare: Declare) -> list[str]:
 @pytest.mark.slow
 async def test_an_upgrade_that_is_killed_can_be_run_again(new_estate: NewEstate, tmp_path: Path) -> None:
     """Killed before any of its statements, those outside a transaction too, the next upgrade makes the same database."""
-    project = await _two_generations(tmp_path, await new_estate())
+    project = await two_generations(tmp_path, await new_estate())
     whole = await project.catalogue()
     assert 40 < await _killed_everywhere(project, whole)
 
@@ -167,35 +163,6 @@ async def _killed_everywhere(project: Project, whole: dict[str, list[str]], *, s
         number += 1
 
 
-@pytest.mark.slow
-async def test_many_processes_upgrade_an_empty_database_at_once(new_estate: NewEstate) -> None:
-    """All of them succeed, and each revision has run once."""
-    for _ in range(ROUNDS):
-        estate = await new_estate()
-        ends = await asyncio.gather(*(estate.alembic("upgrade", "head") for _ in range(PROCESSES)))
-        assert [0] * PROCESSES == [code for code, _, _ in ends], [errors for _, _, errors in ends]
-        said = "".join(errors for _, _, errors in ends)
-        assert 1 == said.count("-> 0001,")
-        assert (await runner.status(estate.settings)).at_head
-
-
-@pytest.mark.slow
-async def test_many_processes_build_an_index_concurrently_at_once(
-    new_estate: NewEstate, tmp_path: Path
-) -> None:
-    """A revision outside a transaction doesn't wait for those who wait for it."""
-    project = await _two_generations(tmp_path, await new_estate())
-    (tmp_path / "alembic.ini").write_text(INI, encoding="utf-8")
-    whole = await project.catalogue()
-    for _ in range(ROUNDS):
-        await project.downgrade("base")
-        ends = await asyncio.gather(
-            *(project.estate.alembic("upgrade", "head", cwd=tmp_path) for _ in range(PROCESSES))
-        )
-        assert [0] * PROCESSES == [code for code, _, _ in ends], [errors for _, _, errors in ends]
-        assert whole == await project.catalogue()
-
-
 @pytest.mark.skipif(
     bouncer.PROGRAM is None, reason="pgbouncer is not installed (Debian has it as a package of that name)"
 )
@@ -261,7 +228,7 @@ async def test_generated_revisions_are_as_the_linter_wants_them(
     new_estate: NewEstate, tmp_path: Path
 ) -> None:
     """Of many changes at once only those are warned of that have a word of warning in the file, or no better way."""
-    project = await _two_generations(tmp_path, await new_estate())
+    project = await two_generations(tmp_path, await new_estate())
     found = effects(await _script(project, "a:head"), ours="project_version")
     assert {"drops a column: the release before must not use it any more"} <= {
         effect.warning for effect in found
