@@ -44,7 +44,10 @@ class ScenarioFilter(ValueObject):
 
 
 class EpisodeFilter(ValueObject):
-    """Which episodes. ``as_of`` takes those that are valid at that time."""
+    """Which episodes. ``as_of`` takes those that are valid at that time.
+
+    ``customer_profile_id`` is any id of the person: stores take what names the profile or any that is part of it by now.
+    """
 
     agent_id: UUID | None = None
     customer_profile_id: UUID | None = None
@@ -65,7 +68,7 @@ class EpisodeFilter(ValueObject):
         return self
 
     def matches(self, episode: Episode) -> bool:
-        """Whether all that is asked for holds."""
+        """Whether all that is asked for holds, of the customer by this very id."""
         return (
             _same(self.agent_id, episode.agent_id)
             and _same(self.customer_profile_id, episode.customer_profile_id)
@@ -85,7 +88,7 @@ class EntityFilter(ValueObject):
     """Which entities.
 
     ``as_of`` takes those valid at that time, and ``known_at`` sees them as they were known at that time.
-    Left out, the one asks for nothing, and the other is now.
+    Left out, the one asks for nothing, and the other is now. ``customer_profile_id`` means what it does in ``EpisodeFilter``.
     """
 
     agent_id: UUID | None = None
@@ -97,7 +100,7 @@ class EntityFilter(ValueObject):
     known_at: UtcDatetime | None = None
 
     def matches(self, entity: Entity) -> bool:
-        """Whether all that is asked for holds of this version, whenever it was known."""
+        """Whether all that is asked for holds of this version, whenever it was known; of the customer by this very id."""
         return (
             _same(self.agent_id, entity.agent_id)
             and _same(self.customer_profile_id, entity.customer_profile_id)

@@ -107,8 +107,8 @@ class ProfileStore(ABC):
         What has a revision gets its next one. The target's consents, verification level and last interaction stay its
         own: they were given and proved under one name, and whoever merges may carry them over, by reading the source
         before and saving the target after.
-        Episodes and entities that come under the old id later keep it until the next merge: who adds or looks for some
-        takes the id of what ``get_by_id`` gives.
+        Episodes and entities that come under the old id later keep it until the next merge; whoever filters by any of the
+        ids finds what names any of them.
         ``NotFoundError`` when one is not stored; ``ConflictError`` when both are the same, or were merged already.
         """
 

@@ -50,7 +50,10 @@ class SessionStore(ABC):
 
     @abstractmethod
     async def list_by_customer(self, customer_profile_id: UUID, limit: int = 100) -> list[Session]:
-        """The customer's sessions, with any agent, on any channel."""
+        """The customer's sessions, with any agent, on any channel: those that hold this very id.
+
+        A session keeps the id that it has when profiles are merged: ``ProfileStore.get_merged_ids`` tells the others.
+        """
 
     @abstractmethod
     async def find_sessions_by_step_hash(
