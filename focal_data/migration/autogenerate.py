@@ -29,6 +29,7 @@ from focal_data.migration.operations import (
     FocalOperation,
     GrantAppOp,
     Implied,
+    Restored,
     RevokeAppOp,
     SetColumnStorageOp,
     SetStorageParametersOp,
@@ -36,6 +37,7 @@ from focal_data.migration.operations import (
 )
 from focal_data.migration.order import in_order, leaves
 from focal_data.migration.plugin import ACCESS, AUTOGENERATE
+from focal_data.migration.writing import ReplaceColumnOp
 from focal_data.tables import metadata
 
 PLUGINS: Final = ("alembic.autogenerate.*", AUTOGENERATE, ACCESS)
@@ -65,16 +67,36 @@ def compare(
     catalogue = read_catalogue(context.connection, role=subject.role, keeper=subject.keeper)
     first = not context.migration_context.get_current_heads()
 
-    drops = [op for op in leaves(upgrade) if isinstance(op, ops.DropTableOp)]
+    found = list(leaves(upgrade))
+    drops = [op for op in found if isinstance(op, ops.DropTableOp)]
+    gone = {place for op in found for place in _dropped_columns(op)}
     upgrade.ops = [
         *prerequisites(tables, catalogue, first=first),
-        *map(_without_info, leaves(upgrade)),
+        *map(_without_info, found),
+        *_lost_storage(gone, catalogue),
         *(op for table in tables for op in changes(table, catalogue, subject)),
         *function_changes(context.connection, tables, subject),
         *(Implied(op) for drop in drops for op in belongings(drop.table_name, catalogue)),
     ]
     in_order(upgrade)
     return PriorityDispatchResult.CONTINUE
+
+
+def _dropped_columns(op: MigrateOperation) -> Iterator[tuple[str, str]]:
+    """Those that are dropped, and those of another type, which PostgreSQL stores as it does by default."""
+    drop = op.drop if isinstance(op, ReplaceColumnOp) else op
+    stays = isinstance(drop, ops.AlterColumnOp) and drop.modify_type is None
+    if isinstance(drop, ops.DropColumnOp | ops.AlterColumnOp) and not stays:
+        yield drop.table_name, drop.column_name
+
+
+def _lost_storage(gone: set[tuple[str, str]], catalogue: Catalogue) -> Iterator[MigrateOperation]:
+    """What goes with columns that are dropped, and must come back with them; one in its place is made like a new one."""
+    for table, column in sorted(gone):
+        state = catalogue.tables[table]
+        if (storage := state.storage_of(column)) != DEFAULT:
+            yield Restored(SetColumnStorageOp(table, column, storage, existing=DEFAULT))
+        state.storage.pop(column, None)
 
 
 def prerequisites(tables: list[Table], catalogue: Catalogue, *, first: bool) -> Iterator[FocalOperation]:
@@ -93,7 +115,7 @@ def changes(table: Table, catalogue: Catalogue, subject: Subject) -> Iterator[Fo
     made_here = state is None
     state = state or TableState()
     access = [*_isolation(table, state, subject), *_grants(table, state)] if _is_for_services(table) else []
-    for op in [*access, *_parameters(table, state)]:
+    for op in [*access, *_parameters(table, state, made_here=made_here)]:
         yield op.with_table() if made_here else op
     yield from _storage(table, state)
 
@@ -136,8 +158,10 @@ def _grants(table: Table, state: TableState) -> Iterator[FocalOperation]:
         yield RevokeAppOp(table.name, _in_order(excess))
 
 
-def _parameters(table: Table, state: TableState) -> Iterator[FocalOperation]:
-    wanted = {name: str(value) for name, value in table.info.get("storage_parameters", {}).items()}
+def _parameters(table: Table, state: TableState, *, made_here: bool) -> Iterator[FocalOperation]:
+    given = {} if made_here else dict(table.dialect_options["postgresql"]["with"] or {})
+    given |= table.info.get("storage_parameters", {})
+    wanted = {name: str(value) for name, value in given.items()}
     names = sorted(
         name
         for name in wanted.keys() | state.parameters.keys()

@@ -16,24 +16,24 @@ from weakref import WeakKeyDictionary
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, Identity, Index, Table, text
+from sqlalchemy import CheckConstraint, Column, DefaultClause, Identity, Index, Table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import Computed
 from sqlalchemy.sql.elements import conv
 
 from focal_data.migration.changes import (
+    AddExclusionOp,
     AddUniqueOp,
-    ChangeEnumOp,
-    CreateEnumOp,
     CreateStatisticsOp,
-    DropEnumOp,
     DropStatisticsOp,
+    RemoveExclusionOp,
     RemoveUniqueOp,
     ValidateConstraintOp,
 )
 from focal_data.migration.definitions import (
     CHECK,
     DEFAULT,
+    EXCLUSION,
     EXPRESSION,
     INDEX,
     STATISTICS,
@@ -44,14 +44,18 @@ from focal_data.migration.definitions import (
     as_written,
     enumerations,
     index_name,
+    native_enum,
     read_definitions,
     read_existing,
     statistics,
 )
+from focal_data.migration.enumerations import ChangeEnumOp, CreateEnumOp, DropEnumOp
+from focal_data.migration.foreign_keys import ForeignKeys, dropped_once
+from focal_data.migration.identity import identity_changes
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import in_order, leaves
-from focal_data.migration.primary_keys import dropped_once, primary_key_changes
-from focal_data.migration.writing import ChangeTypeOp, ReplaceColumnOp
+from focal_data.migration.primary_keys import primary_key_changes
+from focal_data.migration.writing import ChangeTypeOp, DropDefaultOp, ReplaceColumnOp
 from focal_data.tables.shape import name_of
 
 _NOT_VALID: Final = " NOT VALID"
@@ -66,6 +70,11 @@ class Comparison:
     """Those of the metadata that are compared, in an order that has parents first."""
     reflected: dict[str, Table] = field(default_factory=dict)
     """Those of the database, as Alembic has read them."""
+
+    @property
+    def keys(self) -> ForeignKeys:
+        """The foreign keys that there are."""
+        return ForeignKeys(self.definitions, self.tables, self.reflected)
 
 
 _comparisons: Final[WeakKeyDictionary[AutogenContext, Comparison]] = WeakKeyDictionary()
@@ -119,17 +128,40 @@ def compare_default(  # noqa: PLR0917  (Alembic's signature)
     compared = _comparisons.get(context)
     if compared is None or (TYPE, table, column) not in compared.definitions.wanted:
         return PriorityDispatchResult.CONTINUE
-    numbered = any(isinstance(c.server_default, Identity) or c.identity for c in (old, new))
-    if numbered or new.table.autoincrement_column is new:
+    numbered = any(
+        isinstance(c.server_default, Identity) for c in (old, new)
+    )  # what is said of it: ``identity``
+    if not numbered and new.table.autoincrement_column is new:
         return PriorityDispatchResult.CONTINUE
     if not isinstance(old.server_default, Computed):
-        alter.existing_server_default = old.server_default
+        numbered = isinstance(old.server_default, Identity)
+        alter.existing_server_default = None if numbered else old.server_default
     if isinstance(new.server_default, Computed) or isinstance(old.server_default, Computed):
         return PriorityDispatchResult.STOP
     off = context.migration_context._user_compare_server_default is False
     if not off and compared.definitions.differ(DEFAULT, table, column):
-        alter.modify_server_default = new.server_default
+        there = compared.definitions.real.get((DEFAULT, table, column))
+        if old.server_default is None and there is not None:  # Alembic leaves out that of a SERIAL
+            alter.existing_server_default = DefaultClause(text(_escaped(there)))
+        alter.modify_server_default = None if isinstance(new.server_default, Identity) else new.server_default
     return PriorityDispatchResult.STOP
+
+
+def compare_nullable(  # noqa: PLR0917  (Alembic's signature)
+    context: AutogenContext,
+    alter: ops.AlterColumnOp,
+    schema: str | None,
+    table: str,
+    column: str,
+    old: Column[Any],
+    new: Column[Any],
+) -> PriorityDispatchResult:
+    """After Alembic's, which leaves out columns that are numbered: they are NOT NULL before, and whatever they were after."""
+    was, is_now = (isinstance(c.server_default, Identity) for c in (old, new))
+    nullable = bool(new.nullable) and not is_now
+    if was is not is_now and old.nullable is not nullable:
+        alter.modify_nullable = nullable
+    return PriorityDispatchResult.CONTINUE
 
 
 def remember(
@@ -159,7 +191,15 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
             upgrade.ops += [
                 CreateStatisticsOp(key, name, value).with_table() for key, value in statistics(table).items()
             ]
-    upgrade.ops += _unproven(upgrade, compared) + list(_enumerations(compared))
+    enumerations = list(_enumerations(compared))
+    recast = {
+        place
+        for op in enumerations
+        if isinstance(op, ChangeEnumOp) and not op.only_adds
+        for place in op.columns
+    }
+    upgrade.ops = [told for op in upgrade.ops for told in _with_default(op, recast)]
+    upgrade.ops += _unproven(upgrade, compared) + enumerations
     _complete_drops(context, upgrade, compared)
     for op in upgrade.ops:
         if isinstance(op, ops.DropIndexOp | ops.DropConstraintOp):
@@ -170,12 +210,16 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
 
 def _changes(name: str, compared: Comparison, context: AutogenContext) -> Iterator[MigrateOperation]:
     found, old, new = compared.definitions, compared.reflected[name], compared.tables[name]
-    remade = found.remade(name)
-    affected = {item for (table, item), columns in found.uses.items() if table == name and columns & remade}
+    remade, affected = found.remade(name), found.affected(name)
     yield from _indexes(found, old, new, affected, context)
     yield from _checks(found, new, affected, context)
-    yield from _uniques(found, name, affected)
-    yield from primary_key_changes(found, new, affected, compared.reflected)
+    yield from _uniques(name, affected, compared)
+    yield from _exclusions(found, name, affected)
+    yield from primary_key_changes(found, new, affected, compared.keys)
+    yield from compared.keys.set_aside(
+        key for key in old.foreign_key_constraints if str(key.name) in affected
+    )
+    yield from identity_changes(found, name, remade)
     for column in sorted(remade):
         yield from _made_anew(name, old.columns[column], new.columns[column])
     yield from _statistics(found, name, affected)
@@ -199,13 +243,20 @@ def _decided_here(op: MigrateOperation, compared: Comparison) -> bool:
     if isinstance(op, ops.DropConstraintOp | ops.CreateUniqueConstraintOp):
         stays = op.table_name in compared.reflected.keys() & compared.tables.keys()
         check = isinstance(op, ops.DropConstraintOp) and op.constraint_type == "check"
-        return stays and (check or _includes(compared.definitions, op.table_name, str(op.constraint_name)))
+        return stays and (
+            check or _is_made_here(compared.definitions, op.table_name, str(op.constraint_name))
+        )
     return False
 
 
-def _includes(found: Definitions, table: str, name: str) -> bool:
-    """Whether a unique constraint, before or after, includes columns, which Alembic does not see and can't make."""
-    return any(" INCLUDE (" in place.get((UNIQUE, table, name), "") for place in (found.real, found.wanted))
+def _is_made_here(found: Definitions, table: str, name: str) -> bool:
+    """Whether a unique constraint is one that Alembic can't make, or becomes another one, or has columns that are made anew.
+
+    It does not see what is included, whether it can be deferred, nor the order of columns.
+    """
+    old, new = (place.get((UNIQUE, table, name), "") for place in (found.real, found.wanted))
+    includes = " INCLUDE (" in old + new
+    return includes or (old != new != "" != old) or (old != "" and name in found.affected(table))
 
 
 def _indexes(
@@ -257,14 +308,27 @@ def _condition(table: Table, name: str, found: Definitions, context: AutogenCont
     return found.wanted[EXPRESSION, table.name, name]
 
 
-def _uniques(found: Definitions, table: str, affected: set[str]) -> Iterator[MigrateOperation]:
+def _uniques(table: str, affected: set[str], compared: Comparison) -> Iterator[MigrateOperation]:
+    found = compared.definitions
     for name in sorted(found.of(UNIQUE, table)):
         old, new = (place.get((UNIQUE, table, name)) for place in (found.real, found.wanted))
-        if _includes(found, table, name) and (old != new or name in affected):
+        if _is_made_here(found, table, name) and (old != new or name in affected):
             if old is not None:
                 yield RemoveUniqueOp(table, name, old)
+                ours, _ = compared.keys.leaning(table, name)
+                yield from compared.keys.set_aside(ours)
             if new is not None:
                 yield AddUniqueOp(table, name, new)
+
+
+def _exclusions(found: Definitions, table: str, affected: set[str]) -> Iterator[MigrateOperation]:
+    for name in sorted(found.of(EXCLUSION, table)):
+        old, new = (place.get((EXCLUSION, table, name)) for place in (found.real, found.wanted))
+        if old != new or name in affected:
+            if old is not None:
+                yield RemoveExclusionOp(table, name, old)
+            if new is not None:
+                yield AddExclusionOp(table, name, new)
 
 
 def _statistics(found: Definitions, table: str, affected: set[str]) -> Iterator[MigrateOperation]:
@@ -290,9 +354,17 @@ def _enumerations(compared: Comparison) -> Iterator[MigrateOperation]:
         if name not in there:
             yield CreateEnumOp(name, values)
         elif there[name].values != values:
-            yield ChangeEnumOp(name, values, existing=there[name].values)
+            change = ChangeEnumOp(name, values, existing=there[name].values)
+            change.columns = _columns_of(name, compared)
+            yield change
     for name in sorted(_left_over(compared) - wanted.keys()):
         yield DropEnumOp(name, there[name].values)
+
+
+def _columns_of(enumeration: str, compared: Comparison) -> frozenset[tuple[str, str]]:
+    columns = (column for table in compared.reflected.values() for column in table.columns)
+    kinds = ((column, native_enum(column.type)) for column in columns)
+    return frozenset((c.table.name, c.name) for c, kind in kinds if kind and kind.name == enumeration)
 
 
 def _left_over(compared: Comparison) -> set[str]:
@@ -322,6 +394,23 @@ def _with_cast(op: MigrateOperation, compared: Comparison) -> list[MigrateOperat
     ]
 
 
+def _with_default(op: MigrateOperation, recast: set[tuple[str, str]]) -> list[MigrateOperation]:
+    """Another default of an enumeration whose values change: neither is one of the other's."""
+    if (
+        not isinstance(op, ops.AlterColumnOp)
+        or op.modify_server_default is False
+        or not op.existing_server_default
+        or (op.table_name, op.column_name) not in recast
+    ):
+        return [op]
+    gone = DropDefaultOp(op.table_name, op.column_name)
+    gone.__dict__.update(_default(op, op.existing_type, op.existing_server_default, None).__dict__)
+    op.existing_server_default = None
+    if op.modify_server_default is None:
+        op.modify_server_default = False
+    return [gone, op] if op.has_changes() else [gone]
+
+
 def _default(op: ops.AlterColumnOp, kind: Any, before: Any, after: Any) -> ops.AlterColumnOp:
     return ops.AlterColumnOp(
         op.table_name,
@@ -345,11 +434,11 @@ def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: 
             if isinstance(item, CheckConstraint):
                 key = (EXPRESSION, drop.table_name, str(item.name))
                 item.sqltext = text(_escaped(as_written(there.get(key, str(item.sqltext)))))
-    upgrade.ops += [
-        Implied(DropStatisticsOp(name, table, definition).inverse())
-        for (kind, table, name), definition in there.items()
-        if kind == STATISTICS
-    ]
+    for (kind, table, name), definition in there.items():
+        if kind == STATISTICS:
+            upgrade.ops.append(Implied(CreateStatisticsOp(name, table, definition)))
+        elif kind == EXCLUSION:
+            upgrade.ops.append(Implied(AddExclusionOp(table, name, definition)))
 
 
 def _reword(op: ops.DropIndexOp | ops.DropConstraintOp, found: Definitions) -> None:

@@ -27,8 +27,10 @@ CHECK, UNIQUE, INDEX, STATISTICS = "check", "unique", "index", "statistics"
 TYPE, DEFAULT, COMPUTED, USES, EXPRESSION = "type", "default", "computed", "uses", "expression"
 COMPUTES: Final = "computes"
 PRIMARY: Final = "primary"
+EXCLUSION: Final = "exclusion"
+IDENTITY: Final = "identity"
 LEANING: Final = "leaning"
-"""A foreign key, with its table in front, that needs the index of the primary key."""
+"""A foreign key, with its table in front, and the key that it needs the index of."""
 UNPROVEN: Final = "unproven"
 """A foreign key that was added NOT VALID, and never validated."""
 
@@ -36,6 +38,7 @@ Name = tuple[str, str, str]
 """A kind, a table, and what of it."""
 
 _PROBE: Final = "focal_data_probe"
+_CREATE: Final = re.compile(r"CREATE\s+(\w+\s+)*?TABLE\b")
 _FILE: Final = f"SELECT pg_relation_filenode('{_PROBE}')"
 
 _QUERY: Final = """
@@ -43,18 +46,34 @@ _QUERY: Final = """
                    WHERE relkind IN ('r', 'p') AND pg_table_is_visible(oid) AND relname = ANY (ARRAY[{names}]::text[])),
          columns AS (SELECT ours.name AS table_name, ours.oid, a.* FROM ours JOIN pg_attribute a ON attrelid = ours.oid
                       WHERE attnum > 0 AND NOT attisdropped)
-    SELECT 'type', table_name, attname::text, format_type(atttypid, atttypmod) FROM columns
+    SELECT 'type', table_name, attname::text, format_type(atttypid, atttypmod)
+           || coalesce((SELECT ' COLLATE ' || attcollation::regcollation FROM pg_type t
+                         WHERE t.oid = atttypid AND attcollation NOT IN (0, typcollation)), '')
+      FROM columns
+    UNION ALL
+    SELECT 'identity', table_name, attname::text,
+           concat('GENERATED ', CASE attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END, ' AS IDENTITY (START WITH ',
+             seqstart, ' INCREMENT BY ', seqincrement,
+             CASE seqmin WHEN CASE WHEN seqincrement > 0 THEN 1 ELSE -most - 1 END THEN ' NO' ELSE '' END, ' MINVALUE',
+             CASE seqmin WHEN CASE WHEN seqincrement > 0 THEN 1 ELSE -most - 1 END THEN '' ELSE ' ' || seqmin END,
+             CASE seqmax WHEN CASE WHEN seqincrement > 0 THEN most ELSE -1 END THEN ' NO' ELSE '' END, ' MAXVALUE',
+             CASE seqmax WHEN CASE WHEN seqincrement > 0 THEN most ELSE -1 END THEN '' ELSE ' ' || seqmax END,
+             ' CACHE ', seqcache, CASE WHEN seqcycle THEN '' ELSE ' NO' END, ' CYCLE)')
+      FROM columns JOIN pg_depend ON refclassid = 'pg_class'::regclass AND refobjid = columns.oid AND refobjsubid = attnum
+      JOIN pg_sequence ON classid = 'pg_class'::regclass AND objid = seqrelid,
+           LATERAL (SELECT 2::numeric ^ (8 * (SELECT typlen FROM pg_type t WHERE t.oid = seqtypid) - 1) - 1 AS most) bound
+     WHERE attidentity <> ''
     UNION ALL
     SELECT CASE attgenerated WHEN '' THEN 'default' ELSE 'computed' END, table_name, attname::text,
            pg_get_expr(adbin, adrelid) || CASE attgenerated WHEN 'v' THEN ' VIRTUAL' ELSE '' END
       FROM columns JOIN pg_attrdef ON adrelid = columns.oid AND adnum = attnum
     UNION ALL
-    SELECT CASE contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' ELSE 'unique' END, name, conname::text,
-           pg_get_constraintdef(c.oid)
-      FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype IN ('c', 'p', 'u')
+    SELECT CASE contype WHEN 'c' THEN 'check' WHEN 'p' THEN 'primary' WHEN 'x' THEN 'exclusion' ELSE 'unique' END, name,
+           conname::text, pg_get_constraintdef(c.oid)
+      FROM ours JOIN pg_constraint c ON conrelid = ours.oid WHERE contype IN ('c', 'p', 'u', 'x')
     UNION ALL
-    SELECT 'leaning', name, concat(f.conrelid::regclass, '.', f.conname), ''
-      FROM ours JOIN pg_constraint p ON p.conrelid = ours.oid AND p.contype = 'p'
+    SELECT 'leaning', name, concat(f.conrelid::regclass, '.', f.conname), p.conname::text
+      FROM ours JOIN pg_constraint p ON p.conrelid = ours.oid AND p.contype IN ('p', 'u')
       JOIN pg_constraint f ON f.conindid = p.conindid AND f.contype = 'f' AND f.conparentid = 0
     UNION ALL
     SELECT 'unproven', name, conname::text, pg_get_constraintdef(c.oid)
@@ -138,6 +157,11 @@ class Definitions:
             for name in columns
             if self.differ(COMPUTED, table, name) or self.uses.get((table, f".{name}"), set()) & retyped
         }
+
+    def affected(self, table: str) -> set[str]:
+        """The indexes, constraints and statistics of ``table`` that go with columns that are made anew."""
+        remade = self.remade(table)
+        return {item for (place, item), columns in self.uses.items() if place == table and columns & remade}
 
     def differ(self, kind: str, table: str, name: str) -> bool:
         """Whether the two are not the same; also when one of them isn't there."""
@@ -234,7 +258,7 @@ def _unmade(table: str, code: str) -> FocalDataError:
 
 def _make(connection: Connection, table: Table) -> None:
     create = str(CreateTable(table, include_foreign_key_constraints=[]).compile(dialect=connection.dialect))
-    connection.exec_driver_sql(create.replace("CREATE TABLE", "CREATE TEMPORARY TABLE", 1))
+    connection.exec_driver_sql(_CREATE.sub("CREATE TEMPORARY TABLE", create, count=1))
     for index in table.indexes:
         text = str(CreateIndex(index).compile(dialect=connection.dialect))
         connection.exec_driver_sql(text.replace("INDEX CONCURRENTLY ", "INDEX ", 1))
@@ -253,7 +277,7 @@ def _settle(connection: Connection, found: Definitions) -> None:
     """Take a difference back that is one of writing: what exists, said once more of the table as it should be, is the same."""
     for (kind, table, name), text in found.wanted.items():
         old = found.real.get((kind, table, name))
-        if kind not in (CHECK, INDEX) or old is None or old == text:
+        if kind not in (CHECK, EXCLUSION, INDEX) or old is None or old == text:
             continue
         again = _read_back(connection, kind, table, name, old)
         if again is not None and again in (text, _read_back(connection, kind, table, name, text)):
@@ -262,10 +286,10 @@ def _settle(connection: Connection, found: Definitions) -> None:
 
 def _read_back(connection: Connection, kind: str, table: str, name: str, text: str) -> str | None:
     """How PostgreSQL prints ``text`` when it reads it; ``None`` when it makes no sense of it, or there is more to do."""
-    make = text
-    if kind == CHECK:
+    make, drop = text, "DROP INDEX"
+    if kind != INDEX:
         make = f"ALTER TABLE {quoted(table)} ADD CONSTRAINT {quoted(name)} {text}"
-    drop = f"ALTER TABLE {quoted(table)} DROP CONSTRAINT" if kind == CHECK else "DROP INDEX"
+        drop = f"ALTER TABLE {quoted(table)} DROP CONSTRAINT"
     if text.endswith((" INVALID", " NOT VALID")):
         return None
     try:

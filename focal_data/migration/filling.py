@@ -12,13 +12,15 @@ from sqlalchemy import (
     DateTime,
     Enum,
     Integer,
+    Interval,
     LargeBinary,
     Numeric,
     String,
     Time,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import BIT, CIDR, HSTORE, INET, INTERVAL, JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, AbstractRange
 from sqlalchemy.types import ARRAY, JSON, Float, TypeEngine
 
 from focal_data.database.tenancy import literal
@@ -47,6 +49,14 @@ _NOTHINGS: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
     (ARRAY, "'{}'"),
     (JSONB, "'{}'"),
     (JSON, "'{}'"),
+    (Interval, "'0'"),
+    (INTERVAL, "'0'"),
+    (TSVECTOR, "''"),
+    (HSTORE, "''"),
+    (INET, "'0.0.0.0/0'"),
+    (CIDR, "'0.0.0.0/0'"),
+    (AbstractMultiRange, "'{}'"),
+    (AbstractRange, "'empty'"),
 )
 
 
@@ -60,6 +70,8 @@ def _nothing(kind: TypeEngine[Any]) -> str | None:
         return f"array_fill(0, ARRAY[{plain.dim}])::{plain.get_col_spec()}"
     if isinstance(plain, SPARSEVEC) and plain.dim:
         return f"'{{}}/{plain.dim}'"
+    if isinstance(plain, BIT):
+        return f"B'{'' if plain.varying else '0' * (plain.length or 1)}'"
     if isinstance(plain, String):
         return "''"
     return next((text for known, text in _NOTHINGS if isinstance(plain, known)), None)

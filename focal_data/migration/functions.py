@@ -122,9 +122,7 @@ def normal(definition: str) -> str:
 def _made(verb: str, op: CreateFunctionOp, subject: Subject) -> Iterator[str]:
     name, role = quoted(op.function), quoted(subject.role)
     create = f"{verb} {SCHEMA}.{name} {op.definition}"
-    yield _escaped(
-        f"DO {_QUOTE} BEGIN EXECUTE replace({literal(create)}, '{SCHEMA}', quote_ident(current_schema())); END {_QUOTE}"
-    )
+    yield f"DO {_QUOTE} BEGIN EXECUTE replace({literal(create)}, '{SCHEMA}', quote_ident(current_schema())); END {_QUOTE}"
     yield f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC, {role}"
     if op.execute != "nobody":
         yield f"GRANT EXECUTE ON FUNCTION {name} TO {role if op.execute == 'services' else 'PUBLIC'}"
@@ -132,11 +130,6 @@ def _made(verb: str, op: CreateFunctionOp, subject: Subject) -> Iterator[str]:
 
 
 _QUOTE: Final = "$focal_data_function$"
-
-
-def _escaped(statement: str) -> str:
-    """What Alembic would take for a parameter, a colon and a word, is none."""
-    return statement.replace(":", "\\:")
 
 
 @renderers.dispatch_for(CreateFunctionOp)

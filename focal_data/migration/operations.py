@@ -84,12 +84,21 @@ class Implied(ops.ModifyTableOps):
         return self.undo
 
 
+class Restored(Implied):
+    """The same of a column, which is there again before what it has is put right."""
+
+
 @Operations.implementation_for(FocalOperation)
 def _execute(operations: Operations, operation: FocalOperation) -> None:
     subject = Subject.of(operations.migration_context)
     with _explained(operation.refusals(subject)):
         for statement in operation.statements(subject):
-            operations.execute(statement)
+            operations.execute(escaped(statement))
+
+
+def escaped(statement: str) -> str:
+    """What Alembic would take for a parameter, a colon and a word, is none."""
+    return statement.replace(":", "\\:")
 
 
 @contextmanager
@@ -114,6 +123,7 @@ def _render(context: AutogenContext, operation: FocalOperation) -> str:
         f"{item.name}={value!r}" if item.kw_only else repr(value)
         for item in fields(operation)  # type: ignore[arg-type]
         for value in [getattr(operation, item.name)]
+        if not item.kw_only or value != item.default
     ]
     return f"{prefix}{operation.name}({', '.join(arguments)})"
 

@@ -11,16 +11,21 @@ from sqlalchemy.schema import Computed
 
 from focal_data.migration.changes import (
     AddUniqueOp,
-    ChangeEnumOp,
-    CreateEnumOp,
     CreateStatisticsOp,
-    DropEnumOp,
     DropStatisticsOp,
     RemoveUniqueOp,
 )
+from focal_data.migration.enumerations import ChangeEnumOp, CreateEnumOp, DropEnumOp
 from focal_data.migration.functions import DropFunctionOp
-from focal_data.migration.operations import CreateAppRoleOp, CreateVectorExtensionOp, FocalOperation, Implied
-from focal_data.migration.writing import ReplaceColumnOp
+from focal_data.migration.identity import SetIdentityOp
+from focal_data.migration.operations import (
+    CreateAppRoleOp,
+    CreateVectorExtensionOp,
+    FocalOperation,
+    Implied,
+    Restored,
+)
+from focal_data.migration.writing import DropDefaultOp, ReplaceColumnOp
 
 
 def leaves(container: ops.OpContainer) -> Iterator[MigrateOperation]:
@@ -47,24 +52,26 @@ _RANKS: Final[dict[type[MigrateOperation], int]] = {
     CreateVectorExtensionOp: 0,
     CreateAppRoleOp: 0,
     CreateEnumOp: 1,
-    ChangeEnumOp: 1,
     ops.DropConstraintOp: 3,
     ops.DropIndexOp: 3,
     DropStatisticsOp: 3,
     RemoveUniqueOp: 3,
-    DropFunctionOp: 4,
-    ops.CreateTableOp: 4,
-    ops.AddColumnOp: 5,
-    ops.AlterColumnOp: 6,
-    ReplaceColumnOp: 6,
-    AddUniqueOp: 8,
-    CreateStatisticsOp: 8,
-    ops.CreateForeignKeyOp: 9,
-    FocalOperation: 10,
-    ops.DropColumnOp: 11,
-    Implied: 12,
+    DropDefaultOp: 3,
+    ChangeEnumOp: 4,
+    Restored: 4,
+    DropFunctionOp: 5,
+    ops.CreateTableOp: 5,
+    ops.AddColumnOp: 6,
+    ops.AlterColumnOp: 7,
+    ReplaceColumnOp: 7,
+    AddUniqueOp: 9,
+    CreateStatisticsOp: 9,
+    ops.CreateForeignKeyOp: 10,
+    FocalOperation: 11,
+    ops.DropColumnOp: 12,
+    Implied: 13,
 }
-_ABOUT_COLUMNS: Final = 8
+_ABOUT_COLUMNS: Final = 9
 """Indexes, CHECKs and unique constraints, and whatever else there may be."""
 
 
@@ -74,6 +81,10 @@ def _rank(op: MigrateOperation, made: set[str]) -> int:
         return _RANKS[ops.CreateTableOp]
     if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey":
         return rank - 1
+    if isinstance(op, ChangeEnumOp) and op.only_adds:
+        return _RANKS[CreateEnumOp]
+    if isinstance(op, SetIdentityOp):  # it has no default besides, and a type of number
+        return _RANKS[ops.AlterColumnOp] + (-1 if op.definition is None else 1)
     if isinstance(op, ops.AddColumnOp) and isinstance(op.column.server_default, Computed):
         return rank + 2
     if isinstance(op, ops.DropColumnOp) and _computed(op):

@@ -1,6 +1,7 @@
 """Indexes of partitioned tables, which PostgreSQL doesn't build concurrently: each partition's is, and then attached.
 
-The parent's own is made of nothing (``ON ONLY``), and is valid when all partitions have theirs.
+The parent's own is made of nothing (``ON ONLY``), and is valid when all partitions have theirs. A partition that is a foreign
+table never has one, so where there are such the parent's is made last, of those that the others then have.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import render_op
 from alembic.operations import MigrateOperation, Operations, ops
-from sqlalchemy import Column, Index
+from sqlalchemy import Column, Connection, Index, RowMapping
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import NullType
@@ -22,14 +23,18 @@ from sqlalchemy.types import NullType
 from focal_data.database.tenancy import literal, quoted
 from focal_data.errors import SchemaError
 from focal_data.migration.locks import MAX_NAME
+from focal_data.migration.operations import escaped
 
-_UNATTACHED: Final = """
-    SELECT c.oid::regclass::text AS relation, quote_ident(nspname) AS schema, c.relname::text AS name, c.relkind = 'p' AS parts,
+_PARTITIONS: Final = """
+    SELECT c.oid::regclass::text AS relation, quote_ident(nspname) AS schema, c.relname::text AS name, c.relkind::text AS kind,
            (SELECT i.inhrelid::regclass::text FROM pg_inherits i JOIN pg_index x ON x.indexrelid = i.inhrelid
              WHERE x.indrelid = c.oid AND i.inhparent = to_regclass({index})) AS index
       FROM pg_inherits p JOIN pg_class c ON c.oid = p.inhrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE p.inhparent = {table}::regclass AND c.relkind IN ('r', 'p') AND NOT inhdetachpending
+     WHERE p.inhparent = {table}::regclass AND c.relkind IN ('r', 'p', 'f') AND NOT inhdetachpending
      ORDER BY c.oid"""
+_FOREIGN: Final = """
+    SELECT string_agg(relid::text, ', ' ORDER BY relid::text)
+      FROM pg_partition_tree({table}::regclass) JOIN pg_class c ON c.oid = relid WHERE relkind = 'f'"""
 _VALID: Final = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass({index})"
 
 
@@ -102,31 +107,68 @@ def _drop(operations: Operations, op: DropPartitionedIndexOp) -> None:
 def _create(operations: Operations, op: CreatePartitionedIndexOp) -> None:
     index = _Definition.of(op.create.to_index(operations.migration_context))
     root, table = quoted(index.name), quoted(op.table_name)
-    operations.execute(index.on_parent(root, table))
     if operations.migration_context.as_sql:
+        operations.execute(index.on_parent(root, table))
         operations.execute(_refusal(root, table))
         return
-    for statement in _attachments(operations, index, root, table):
+    connection = operations.get_bind()
+    foreign = connection.exec_driver_sql(_FOREIGN.format(table=literal(table))).scalar()
+    if index.unique and foreign:
+        raise SchemaError(
+            f"index {index.name} can't be unique: {op.table_name} has partitions that are foreign tables ({foreign}),"
+            " and PostgreSQL makes no unique index over these"
+        )
+    if foreign and _is_valid(connection, root) is False:
+        operations.execute(f"DROP INDEX {root}")  # what was made of nothing never becomes valid beside them
+    for statement in _statements(connection, index, _Place(table, root, root)):
         operations.execute(statement)
-    if not operations.get_bind().exec_driver_sql(_VALID.format(index=literal(root))).scalar():
+    if not _is_valid(connection, root):
         raise SchemaError(
             f"a partition of {op.table_name} has no index {index.name} yet: run the upgrade again"
         )
 
 
-def _attachments(operations: Operations, index: _Definition, parent: str, table: str) -> Iterator[str]:
-    """What is still to be done for the partitions of ``table``, those of partitions first."""
-    query = _UNATTACHED.format(index=literal(parent), table=literal(table))
-    for row in operations.get_bind().exec_driver_sql(query).mappings().all():
-        name = row["index"] or f"{row['schema']}.{quoted(index.name_for(row['name']))}"
-        if row["parts"]:
-            if row["index"] is None:
-                yield index.on_parent(quoted(index.name_for(row["name"])), row["relation"])
-            yield from _attachments(operations, index, name, row["relation"])
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A table and the name of its index, all as SQL; it is made by its ``bare`` name, and lies where its table does."""
+
+    table: str
+    bare: str
+    index: str
+
+    @classmethod
+    def of(cls, row: RowMapping, index: _Definition) -> _Place:
+        bare = quoted(index.name_for(row["name"]))
+        return cls(row["relation"], bare, row["index"] or f"{row['schema']}.{bare}")
+
+
+def _is_valid(connection: Connection, index: str) -> bool | None:
+    """``None`` where there is none of that name."""
+    valid: bool | None = connection.exec_driver_sql(_VALID.format(index=literal(index))).scalar()
+    return valid
+
+
+def _statements(connection: Connection, index: _Definition, place: _Place) -> Iterator[str]:
+    """What is still to be done for a partitioned table to have its index, its partitions' partitions first."""
+    valid = _is_valid(connection, place.index)
+    if valid:
+        return
+    query = _PARTITIONS.format(index=literal(place.index), table=literal(place.table))
+    rows = connection.exec_driver_sql(query).mappings().all()
+    ours = [row for row in rows if row["kind"] != "f"]
+    attached = len(ours) == len(rows)
+    if attached and valid is None:
+        yield index.on_parent(place.bare, place.table)
+    for row in ours:
+        inner = _Place.of(row, index)
+        if row["kind"] == "p":
+            yield from _statements(connection, index, inner)
         elif row["index"] is None:
-            yield from index.on_partition(name, quoted(index.name_for(row["name"])), row["relation"])
-        if row["index"] is None:
-            yield f"ALTER INDEX {parent} ATTACH PARTITION {name}"
+            yield from index.on_partition(inner)
+        if attached and row["index"] is None:
+            yield f"ALTER INDEX {place.index} ATTACH PARTITION {inner.index}"
+    if not attached:
+        yield index.on_all(place.bare, place.table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +205,17 @@ class _Definition:
 
     def on_parent(self, name: str, table: str) -> str:
         """Of nothing, and briefly."""
-        return _escaped(f"{self._create} IF NOT EXISTS {name} ON ONLY {table} {self.definition}")
+        return escaped(f"{self._create} IF NOT EXISTS {name} ON ONLY {table} {self.definition}")
 
-    def on_partition(self, qualified: str, name: str, table: str) -> Iterator[str]:
+    def on_all(self, name: str, table: str) -> str:
+        """Of those of its partitions, which are like it and there by now: briefly, too, and leaving out foreign tables."""
+        return escaped(f"{self._create} IF NOT EXISTS {name} ON {table} {self.definition}")
+
+    def on_partition(self, place: _Place) -> Iterator[str]:
         """One that was cut off is INVALID, and one that was not attached may be of before: built anew."""
         yield "SET lock_timeout = 0"  # who builds concurrently holds nobody up, and waits for every older transaction
-        yield f"DROP INDEX CONCURRENTLY IF EXISTS {qualified}"
-        yield _escaped(f"{self._create} CONCURRENTLY {name} ON {table} {self.definition}")
+        yield f"DROP INDEX CONCURRENTLY IF EXISTS {place.index}"
+        yield escaped(f"{self._create} CONCURRENTLY {place.bare} ON {place.table} {self.definition}")
         yield "RESET lock_timeout"
 
 
@@ -178,8 +224,3 @@ def _refusal(root: str, table: str) -> str:
     wrong = f"each partition of {table} needs its index, attached to {root}: run this revision with alembic upgrade"
     valid, message = _VALID.format(index=literal(root)), literal(wrong.replace("%", "%%"))
     return f"DO $$ BEGIN IF NOT ({valid}) THEN RAISE {message}; END IF; END $$"
-
-
-def _escaped(statement: str) -> str:
-    """What Alembic would take for a parameter, a colon and a word, is none."""
-    return statement.replace(":", "\\:")

@@ -28,6 +28,7 @@ def setup(plugin: Plugin) -> None:
         ("prepare", "schema", None, first),
         ("compare_type", "column", "types", first),
         ("compare_default", "column", "server_default", first),
+        ("compare_nullable", "column", "nullable", last),
         ("remember", "table", None, last),
         ("compare", "schema", None, last),
     ):

@@ -1,18 +1,17 @@
-"""Primary keys: what autogenerate sees of them, and how they are changed, with the foreign keys that lean on them."""
+"""Primary keys: what autogenerate sees of them, and how they are changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from alembic.operations import MigrateOperation, Operations, ops
-from sqlalchemy import ForeignKeyConstraint, Table
-from sqlalchemy.sql.elements import conv
+from alembic.operations import MigrateOperation, Operations
+from sqlalchemy import Table
 
 from focal_data.database.tenancy import quoted
 from focal_data.migration.changes import AddUniqueOp, RemoveUniqueOp
-from focal_data.migration.definitions import LEANING, PRIMARY, Definitions
+from focal_data.migration.definitions import PRIMARY, Definitions
+from focal_data.migration.foreign_keys import ForeignKeys
 from focal_data.migration.operations import FocalOperation, Subject
 
 
@@ -66,7 +65,7 @@ class RenameConstraintOp(FocalOperation):
 
 
 def primary_key_changes(
-    found: Definitions, table: Table, affected: set[str], reflected: Mapping[str, Table]
+    found: Definitions, table: Table, affected: set[str], keys: ForeignKeys
 ) -> Iterator[MigrateOperation]:
     """What it takes to have the key of ``table``; its columns in ``affected`` are made anew, and it with them."""
     (old, was), (new, definition) = _key(found.real, table.name), _key(found.wanted, table.name)
@@ -76,14 +75,9 @@ def primary_key_changes(
         return
     if was:
         removed = RemovePrimaryKeyOp(table.name, old, was)
-        ours, removed.others = _leaning(found, table.name, reflected)
+        ours, removed.others = keys.leaning(table.name, old)
         yield removed
-        for key in ours:
-            yield ops.DropConstraintOp(
-                conv(str(key.name)), key.parent.name, type_="foreignkey", _reverse=_made_again(key)
-            )
-            if definition and key.parent.name in found.existing:
-                yield _made_again(key)
+        yield from keys.set_aside(ours)
     if definition:
         added = AddPrimaryKeyOp(table.name, new, definition)
         added.columns = frozenset(column.name for column in table.primary_key.columns)
@@ -94,57 +88,3 @@ def _key(place: Mapping[tuple[str, str, str], str], table: str) -> tuple[str, st
     """Its name and definition, empty where there is none."""
     found = ((name, text) for (kind, t, name), text in place.items() if (kind, t) == (PRIMARY, table))
     return next(found, ("", ""))
-
-
-def _leaning(
-    found: Definitions, table: str, reflected: Mapping[str, Table]
-) -> tuple[list[ForeignKeyConstraint], frozenset[str]]:
-    """The foreign keys that need its index: those of our tables, and the names of the others."""
-    names = {name for kind, t, name in found.real if (kind, t) == (LEANING, table)}
-    keys = {
-        f"{key.parent.name}.{key.name}": key for t in reflected.values() for key in t.foreign_key_constraints
-    }
-    return [keys[name] for name in sorted(names & keys.keys())], frozenset(names - keys.keys())
-
-
-def _made_again(key: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:
-    """As it is; what it refers to is a name only, where its table is dropped."""
-    (referred, *_), columns = zip(*(_place(element.target_fullname) for element in key.elements), strict=True)
-    given = {name: getattr(key, name) for name in _OPTIONS if getattr(key, name) is not None}
-    return ops.CreateForeignKeyOp(
-        conv(str(key.name)), key.parent.name, referred, list(key.column_keys), list(columns), **given
-    )
-
-
-_OPTIONS: Final = ("onupdate", "ondelete", "initially", "deferrable", "match")
-
-
-def _place(column: str) -> tuple[str, str]:
-    table, _, name = column.rpartition(".")
-    return table, name
-
-
-def dropped_once(operations: Sequence[MigrateOperation]) -> list[MigrateOperation]:
-    """Without a foreign key that goes a second time: Alembic drops it anyway, or drops its table."""
-    kept: dict[object, MigrateOperation] = {}
-    drops = [op for op in operations if isinstance(op, ops.DropTableOp)]
-    for number, op in enumerate(operations):
-        key: object = number
-        if isinstance(op, ops.DropConstraintOp) and op.constraint_type == "foreignkey":
-            key = ("-", op.table_name, op.constraint_name)
-            for drop in drops:
-                _take_out(op, drop)
-        elif isinstance(op, ops.CreateForeignKeyOp):
-            key = ("+", op.source_table, op.constraint_name)
-        kept.setdefault(key, op)
-    return list(kept.values())
-
-
-def _take_out(op: ops.DropConstraintOp, drop: ops.DropTableOp) -> None:
-    """What goes before its table must not come back with it."""
-    if drop.table_name == op.table_name and drop._reverse is not None:
-        drop._reverse.columns = [
-            item
-            for item in drop._reverse.columns
-            if not isinstance(item, ForeignKeyConstraint) or item.name != op.constraint_name
-        ]

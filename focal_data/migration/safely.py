@@ -7,7 +7,7 @@ done like that has a word of warning above it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -16,10 +16,13 @@ from typing import Any, Final
 from alembic.operations import MigrateOperation, ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, Table, text
+from sqlalchemy.dialects.postgresql import BIT
 from sqlalchemy.schema import Computed
 
-from focal_data.migration.changes import AddUniqueOp, ChangeEnumOp, SetNotNullOp, ValidateConstraintOp
+from focal_data.migration.changes import AddExclusionOp, AddUniqueOp, SetNotNullOp, ValidateConstraintOp
+from focal_data.migration.enumerations import ChangeEnumOp
 from focal_data.migration.filling import filler
+from focal_data.migration.identity import SetIdentityOp
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import leaves
 from focal_data.migration.partitions import by_partition
@@ -34,15 +37,23 @@ REWRITES: Final = (
     " On a large one: a new column, filled in batches."
 )
 FILLED: Final = "Rows that are there need a value: change this one to what they should have."
+EMPTY: Final = "Fails when there are rows, which need a value: give it a default."
 BUILDS: Final = (
     "Builds its index while nobody can write to the table."
     " On a large one: build the unique index concurrently first."
+)
+EXCLUDES: Final = (
+    "Builds its index, and nobody can use the table meanwhile: PostgreSQL has no other way for an exclusion."
 )
 KEYS: Final = (
     "Builds its index, and nobody can use the table meanwhile."
     " On a large one: a unique index built concurrently first, then PRIMARY KEY USING INDEX."
 )
 LEANING: Final = "Fails until foreign keys are dropped that these migrations don't know:"
+SIZED: Final = (
+    "Fails while there are rows: one size is not made of another."
+    " A new column, filled by whoever makes the values, and this one dropped in a later release."
+)
 NARROWS: Final = "Fails while a row has a value that is taken away, and writes every row anew."
 PARTITIONED: Final = (
     "A partitioned table, whose index is built while nobody can write."
@@ -154,21 +165,21 @@ class _Circumstances:
     changed: dict[str, set[str]]
     """The columns that are dropped, replaced or get another type, by their table."""
     partitioned: set[str]
-    keyed: dict[str, frozenset[str]]
-    """The columns of a new primary key, by its table."""
+    keyed: set[tuple[str, str]]
+    """The columns of new primary keys, and those that are numbered from now on, with their tables."""
 
     @classmethod
     def of(cls, found: Sequence[MigrateOperation], partitioned: set[str]) -> _Circumstances:
         changed: dict[str, set[str]] = {}
         for op in found:
-            if (column := _changed_column(op)) is not None:
-                changed.setdefault(op.table_name, set()).add(column)  # type: ignore[attr-defined]
+            for table, column in _changed_columns(op):
+                changed.setdefault(table, set()).add(column)
         return cls(
             {op.table_name for op in found if isinstance(op, ops.CreateTableOp)},
             {op.table_name for op in found if isinstance(op, ops.DropTableOp)},
             changed,
             partitioned,
-            {op.table: op.columns for op in found if isinstance(op, AddPrimaryKeyOp)},
+            _keyed(found),
         )
 
     def stays(self, table: str) -> bool:
@@ -177,7 +188,7 @@ class _Circumstances:
 
     def is_key(self, op: ops.AlterColumnOp) -> bool:
         """Whether it must not be NULL before the primary key is made, and for as long as that is there."""
-        return op.column_name in self.keyed.get(op.table_name, ())
+        return (op.table_name, op.column_name) in self.keyed
 
     def can_be_proven_later(self, op: ops.CreateCheckConstraintOp | ops.CreateForeignKeyOp) -> bool:
         """Whether it can be added NOT VALID; PostgreSQL 16 refuses that for the foreign keys of a partitioned table."""
@@ -192,12 +203,22 @@ class _Circumstances:
         return self.stays(table) and not (goes and (changed & _columns(op) or (_has_text(op) and changed)))
 
 
-def _changed_column(op: MigrateOperation) -> str | None:
-    if isinstance(op, ops.DropColumnOp):
-        return op.column_name
-    if isinstance(op, ReplaceColumnOp):
-        return op.drop.column_name
-    return op.column_name if isinstance(op, ops.AlterColumnOp) and op.modify_type is not None else None
+def _keyed(found: Sequence[MigrateOperation]) -> set[tuple[str, str]]:
+    keys = {(op.table, name) for op in found if isinstance(op, AddPrimaryKeyOp) for name in op.columns}
+    return keys | {(op.table, op.column) for op in found if isinstance(op, SetIdentityOp)}
+
+
+def _changed_columns(op: MigrateOperation) -> Iterable[tuple[str, str]]:
+    match op:
+        case ops.DropColumnOp():
+            return [(op.table_name, op.column_name)]
+        case ReplaceColumnOp():
+            return [(op.table_name, op.drop.column_name)]
+        case ops.AlterColumnOp() if op.modify_type is not None:
+            return [(op.table_name, op.column_name)]
+        case ChangeEnumOp() if not op.only_adds:
+            return op.columns
+    return ()
 
 
 def _columns(op: ops.CreateIndexOp | ops.DropIndexOp) -> set[str]:
@@ -242,19 +263,31 @@ def _remark(op: MigrateOperation, made: set[str], partitioned: set[str]) -> str 
             remark = LOST
         case ReplaceColumnOp():
             remark = REWRITES
+        case ChangeTypeOp() if _sizes(op.existing_type, op.modify_type):
+            remark = SIZED
         case ChangeTypeOp() if op.rewrites:
             remark = REWRITES
-        case ChangeEnumOp() if not op.only_adds:
+        case ChangeEnumOp() if set(op.existing) - set(op.values):
             remark = NARROWS
+        case ChangeEnumOp() if not op.only_adds:
+            remark = REWRITES
         case RemovePrimaryKeyOp() if op.others:
             remark = f"{LEANING} {', '.join(sorted(op.others))}"
         case AddPrimaryKeyOp():
             remark = KEYS
+        case AddExclusionOp():
+            remark = EXCLUDES
         case ops.CreateUniqueConstraintOp() | AddUniqueOp():
             remark = BUILDS
         case ops.CreateIndexOp() if op.table_name in partitioned - made:
             remark = PARTITIONED
     return remark
+
+
+def _sizes(*kinds: object) -> bool:
+    """Whether each has a size, and another one: a vector's dimension, the length of bits."""
+    sizes = {kind.length if isinstance(kind, BIT) else getattr(kind, "dim", None) for kind in kinds}
+    return len(sizes) > 1 and None not in sizes
 
 
 def _is_numbered(column: Column[Any]) -> bool:
@@ -279,7 +312,7 @@ def _added(op: ops.AddColumnOp) -> MigrateOperation:
         return op
     value = filler(column)
     if value is None:
-        return op
+        return Flagged(EMPTY, [op])
     given = Column(
         column.name, column.type, nullable=False, server_default=text(value), comment=column.comment
     )

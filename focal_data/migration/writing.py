@@ -32,6 +32,10 @@ class ChangeTypeOp(ops.AlterColumnOp):
         return f"{quoted(self.column_name)}::{change.using}" if change.using else None
 
 
+class DropDefaultOp(ops.AlterColumnOp):
+    """A default away that would be wrong in between: before a type changes, which gives the column another one after."""
+
+
 @renderers.dispatch_for(ChangeTypeOp)
 def _render_type(context: AutogenContext, op: ChangeTypeOp) -> str:
     render: Any = renderers.dispatch(ops.AlterColumnOp(op.table_name, op.column_name))

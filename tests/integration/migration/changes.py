@@ -8,6 +8,7 @@ from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     DateTime,
     Enum,
     ForeignKeyConstraint,
+    Identity,
     Index,
     Integer,
     MetaData,
@@ -29,7 +31,17 @@ from sqlalchemy import (
     func,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, ENUM, JSONB, TSVECTOR
+from sqlalchemy.dialects.postgresql import (
+    ARRAY,
+    BIT,
+    ENUM,
+    INET,
+    INT4RANGE,
+    INTERVAL,
+    JSONB,
+    TSVECTOR,
+    ExcludeConstraint,
+)
 
 from focal_data.tables import metadata as ours
 from focal_data.tables.functions import Function
@@ -132,9 +144,9 @@ def fk(**options: Any) -> Callable[[], ForeignKeyConstraint]:
     )
 
 
-def mood(*values: str, native: bool = False) -> Callable[[], Column[Any]]:
+def mood(*values: str, native: bool = False, **options: Any) -> Callable[[], Column[Any]]:
     if native:
-        return lambda: Column("mood", ENUM(*values, name="mood"))
+        return lambda: Column("mood", ENUM(*values, name="mood"), **options)
     return lambda: Column(
         "mood", Enum(*values, native_enum=False, length=32, create_constraint=True, name="mood")
     )
@@ -154,6 +166,21 @@ def words(language: str = "english") -> Callable[[], Column[Any]]:
     return column(
         "words", TSVECTOR, Computed(f"to_tsvector('{language}', coalesce(title, ''))", persisted=True)
     )
+
+
+def apart(name: str, **options: Any) -> Callable[[], ExcludeConstraint]:
+    return lambda: ExcludeConstraint(("during", "&&"), using="gist", name=name, **options)
+
+
+def kinds(*make: Callable[[], Any], declare: Declare) -> Declare:
+    """Declares kinds besides, which refer to the titles of notes."""
+
+    def key() -> ForeignKeyConstraint:
+        return ForeignKeyConstraint(
+            ["tenant_id", "title"], ["notes.tenant_id", "notes.title"], name="fk_kinds_title"
+        )
+
+    return also(declare, "kinds", column("title", String(50)), key, *make)
 
 
 def starred(body: str = "stars > 0", *, least: str = "", returns: str = "bigint", **options: Any) -> Function:
@@ -193,6 +220,7 @@ PARTITIONS = (
 )
 """One of which has partitions of its own."""
 BY_PARTITION = ["drop_index_by_partition", "create_index_by_partition"]
+during = column("during", INT4RANGE)
 v3, v, h3 = column("v", VECTOR(3)), column("v", VECTOR), column("v", HALFVEC(3))
 by_words = ix("ix_notes_words", "words", postgresql_using="gin")
 REBUILT = ["drop_index", "create_index"]
@@ -211,6 +239,8 @@ CHANGES: dict[str, Change] = {
             notes(),
             "tags",
             column("tag", String(9)),
+            during,
+            apart("ex_tags"),
             ix("ix_tags_tag", "tenant_id", "tag"),
             ck("tag IN ('a', 'b')", "known"),
             mood("x", "y", native=True),
@@ -273,7 +303,50 @@ CHANGES: dict[str, Change] = {
     "comment changed": Change(
         notes(column("link", Text, comment="a")), notes(column("link", Text, comment="b")), ["alter_column"]
     ),
+    "columns that need a value added": Change(
+        notes(),
+        notes(
+            column("bits", BIT(3), nullable=False),
+            column("span", INTERVAL, nullable=False),
+            column("address", INET, nullable=False),
+            column("during", INT4RANGE, nullable=False),
+            column("words", TSVECTOR, nullable=False),
+        ),
+        ["add_column", "alter_column"] * 5,
+    ),
+    "unlogged table with parameters": Change(
+        also(notes(), "drafts", prefixes=["UNLOGGED"], postgresql_with={"fillfactor": 70}),
+        also(
+            notes(), "drafts", column("n", Integer), prefixes=["UNLOGGED"], postgresql_with={"fillfactor": 80}
+        ),
+        ["add_column", "set_storage_parameters"],
+    ),
+    # numbers
+    "identity": Change(
+        notes(
+            column("given", Integer),
+            column("changed", Integer, Identity(always=True)),
+            column("taken", Integer, Identity(start=10)),
+            column("valued", Integer, Identity()),
+            column("widened", Integer, Identity(minvalue=0, start=0)),
+        ),
+        notes(
+            column("given", BigInteger, Identity(always=True, start=-5, increment=-1)),
+            column("changed", Integer, Identity(always=False, increment=10, cycle=True)),
+            column("taken", Integer),
+            column("valued", Integer, server_default="5"),
+            column("widened", BigInteger, Identity(minvalue=0, start=0)),
+        ),
+        ["set_identity"] * 2 + ["alter_column"] * 4 + ["set_identity"] * 2,
+        {"given": "7"},
+    ),
     # types
+    "collation under an index": Change(
+        notes(column("n", Text), ix("ix_notes_n", "n")),
+        notes(column("n", Text(collation="C")), ix("ix_notes_n", "n")),
+        ["alter_column"],
+        {"n": "'a'"},
+    ),
     "longer text": Change(
         notes(), notes(title=column("title", String(80), nullable=False)), ["alter_column"]
     ),
@@ -498,6 +571,42 @@ CHANGES: dict[str, Change] = {
     "native enumeration's value taken": Change(
         notes(mood("a", "b", native=True)), notes(mood("a", native=True)), ["change_enum"], {"mood": "'a'"}
     ),
+    "native enumeration's values under all that names them": Change(
+        notes(
+            mood("a", "b", " :b", native=True, server_default="b"),
+            column("moods", ARRAY(ENUM("a", "b", " :b", name="mood"))),
+            ck("mood <> 'a' OR stars > 0", "kept"),
+            ck("mood <> 'b'", "gone"),
+            ix("ix_notes_kept", "stars", postgresql_where=text("mood = 'a'")),
+            ix("ix_notes_changed", "stars", postgresql_where=text("mood = 'b'")),
+            info={"statistics": {"st_notes": "ON (mood = 'a'), stars"}},
+        ),
+        notes(
+            mood("c", "a", " :c", native=True, server_default="c"),
+            column("moods", ARRAY(ENUM("c", "a", " :c", name="mood"))),
+            ck("mood <> 'a' OR stars > 0", "kept"),
+            ix("ix_notes_kept", "stars", postgresql_where=text("mood = 'a'")),
+            ix("ix_notes_changed", "stars", postgresql_where=text("mood = 'c'")),
+            info={"statistics": {"st_notes": "ON (mood = 'a'), stars"}},
+        ),
+        ["alter_column", "drop_index", "drop_constraint", "change_enum", "alter_column", *NEW_INDEX],
+        {"mood": "'a'", "moods": "'{a}'"},
+    ),
+    "native enumeration's value added under a CHECK": Change(
+        notes(mood("a", native=True), ck("mood = 'a'", "known")),
+        notes(mood("a", "b", native=True), ck("mood IN ('a', 'b')", "known")),
+        ["change_enum", *RECHECKED],
+        {"mood": "'a'"},
+    ),
+    "native enumeration's value taken from partitions": Change(
+        parted(
+            mood("a", "b", native=True), ix("ix_notes_a", "tenant_id", postgresql_where=text("mood = 'a'"))
+        ),
+        parted(mood("a", native=True), ix("ix_notes_a", "tenant_id", postgresql_where=text("mood = 'a'"))),
+        ["change_enum"],
+        {"mood": "'a'"},
+        partitions=PARTITIONS,
+    ),
     "native enumeration's value added and used": Change(
         notes(mood("a", native=True)),
         notes(lambda: Column("mood", ENUM("a", "b", name="mood"), server_default="b")),
@@ -517,6 +626,27 @@ CHANGES: dict[str, Change] = {
         notes(uq("tenant_id", "title", name="uq_notes_title")),
         notes(uq("tenant_id", "title", name="uq_notes_title", postgresql_include=["stars"])),
         ["remove_unique", "add_unique"],
+    ),
+    "unique is deferred, and in another order": Change(
+        notes(uq("tenant_id", "title", name="uq_notes_a"), uq("tenant_id", "stars", name="uq_notes_b")),
+        notes(
+            uq("tenant_id", "title", name="uq_notes_a", deferrable=True, initially="DEFERRED"),
+            uq("stars", "tenant_id", name="uq_notes_b"),
+        ),
+        ["remove_unique", "remove_unique", "add_unique", "add_unique"],
+    ),
+    "unique under a foreign key": Change(
+        kinds(declare=notes(uq("tenant_id", "title", name="uq_notes_title"))),
+        kinds(declare=notes(uq("title", "tenant_id", name="uq_notes_title"))),
+        [
+            *("drop_constraint", "remove_unique", "add_unique", "create_foreign_key"),
+            "validate_constraint",
+        ],
+    ),
+    "exclusions": Change(
+        notes(during, apart("ex_gone", where=text("stars < 9")), apart("ex_changed")),
+        notes(during, apart("ex_changed", where=text("stars > 0")), apart("ex_new")),
+        ["remove_exclusion", "remove_exclusion", "add_exclusion", "add_exclusion"],
     ),
     "foreign key added": Change(
         notes(), notes(fk(ondelete="CASCADE")), ["create_foreign_key", "validate_constraint"]
@@ -567,6 +697,11 @@ CHANGES: dict[str, Change] = {
         keyed("id", "tenant_id"),
         ["drop_constraint", "remove_primary_key", "add_primary_key", "drop_table"],
     ),
+    "primary key under a foreign key that goes": Change(
+        lines(keyed("tenant_id", "id")),
+        also(keyed("id", "tenant_id"), "lines", column("page_id", Uuid)),
+        ["drop_constraint", "remove_primary_key", "add_primary_key"],
+    ),
     "primary key of partitions": Change(
         parted(),
         parted(column("part", Integer, primary_key=True)),
@@ -580,6 +715,24 @@ CHANGES: dict[str, Change] = {
         notes(words(), by_words),
         notes(words("simple"), by_words),
         ["drop_index", "drop_column", "add_column", *NEW_INDEX],
+    ),
+    "computed expression with all it has": Change(
+        notes(
+            column("n", Text, Computed("title || 'a'", persisted=True), info={"storage": "EXTERNAL"}),
+            column("m", Uuid, Computed("author_id", persisted=True), comment="whose"),
+            uq("tenant_id", "n"),
+            lambda: ForeignKeyConstraint(["tenant_id", "m"], ["authors.tenant_id", "authors.id"]),
+        ),
+        notes(
+            column("n", Text, Computed("title || 'b'", persisted=True), info={"storage": "EXTERNAL"}),
+            column("m", Uuid, Computed("nullif(author_id, id)", persisted=True), comment="whose"),
+            uq("tenant_id", "n"),
+            lambda: ForeignKeyConstraint(["tenant_id", "m"], ["authors.tenant_id", "authors.id"]),
+        ),
+        [
+            *("drop_constraint", "remove_unique", "drop_column", "drop_column", "add_column", "add_column"),
+            *("add_unique", "create_foreign_key", "set_column_storage", "validate_constraint"),
+        ],
     ),
     "computed to plain": Change(
         notes(words()), notes(column("words", TSVECTOR)), ["drop_column", "add_column"]
@@ -607,6 +760,13 @@ CHANGES: dict[str, Change] = {
         notes(column("n", Text)),
         notes(column("n", Text, info={"storage": "EXTERNAL"})),
         ["set_column_storage"],
+    ),
+    "storage of columns that go, and of another type": Change(
+        notes(
+            column("n", Text, info={"storage": "EXTERNAL"}), column("m", Text, info={"storage": "EXTERNAL"})
+        ),
+        notes(column("m", JSONB, info={"storage": "EXTERNAL"})),
+        ["alter_column", "set_column_storage", "drop_column"],
     ),
     "storage parameters": Change(
         notes(info={"storage_parameters": {"fillfactor": 70, "autovacuum_enabled": "false"}}),

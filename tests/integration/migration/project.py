@@ -97,6 +97,7 @@ class Project:
         found = await self.estate.catalogue()
         found["columns"] = sorted(re.sub(r"^(\S+) \d+ ", r"\1 ", line) for line in found["columns"])
         async with self.estate.connection() as connection:
+            found["numbers and collations"] = [row[0] for row in await connection.fetch(_MORE)]
             names = await connection.fetch(_OF_PARTITIONS)
         for own, common in names:
             for name in (f'"{own}"', own):
@@ -104,6 +105,11 @@ class Project:
         return found
 
 
+_MORE = """SELECT concat_ws(' ', c.relname, attname, attidentity, attgenerated, attcollation::regcollation, s.*)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid LEFT JOIN pg_sequences s
+      ON concat(quote_ident(schemaname), '.', quote_ident(sequencename)) =
+         pg_get_serial_sequence(quote_ident(relname), attname)
+   WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace ORDER BY 1"""
 _OF_PARTITIONS = """SELECT c.relname, concat_ws(' of ', pg_partition_root(indexrelid)::regclass, indrelid::regclass)
     FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relispartition ORDER BY length(c.relname) DESC"""
 
