@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from focal_data.cli.operating import Json, import_tables, operate
+from focal_data.cli.options import taking
 from focal_data.domain.checking import first_problem
 from focal_data.domain.memory import Episode
 from focal_data.errors import InvalidDataError, UsageError
@@ -35,62 +37,60 @@ memory = typer.Typer(
     no_args_is_help=True,
 )
 
-Model = Annotated[
-    str,
-    typer.Option(
-        help="An OpenAI model (text-embedding-3-small, text-embedding-3-large@1024), local,"
-        " or module:name of an EmbeddingProvider of your own."
-    ),
-]
-OneTenant = Annotated[UUID | None, typer.Option("--tenant", help="Only this tenant.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Count the texts, estimate their tokens, and stop.")]
-BatchSize = Annotated[int, typer.Option(help="Texts that are handed to the model together.")]
-Rate = Annotated[float | None, typer.Option(help="Texts a minute, at most.")]
-SkipRefused = Annotated[
-    bool, typer.Option("--skip-refused", help="Go on without the texts that the model refuses.")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class Filling:
+    """What can be said to ``fill``."""
+
+    model: Annotated[
+        str,
+        typer.Option(
+            help="An OpenAI model (text-embedding-3-small, text-embedding-3-large@1024), local,"
+            " or module:name of an EmbeddingProvider of your own."
+        ),
+    ]
+    tenant: Annotated[UUID | None, typer.Option("--tenant", help="Only this tenant.")] = None
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the texts, estimate their tokens, and stop.")
+    ] = False
+    batch_size: Annotated[int, typer.Option(help="Texts that are handed to the model together.")] = 256
+    rate: Annotated[float | None, typer.Option(help="Texts a minute, at most.")] = None
+    skip_refused: Annotated[
+        bool, typer.Option("--skip-refused", help="Go on without the texts that the model refuses.")
+    ] = False
+    as_json: Json = False
+
+    def job(self, which: ToEmbed) -> EmbeddingJob:
+        """``which`` texts, as these say."""
+        return EmbeddingJob(
+            which=which,
+            batch_size=self.batch_size,
+            pace=Pace(self.rate),
+            skip_refused=self.skip_refused,
+        )
 
 
-@memory.command()
-def reembed(  # noqa: PLR0913  (one for each option)
-    *,
-    model: Model,
-    tenant: OneTenant = None,
+@dataclass(frozen=True, kw_only=True)
+class Reembedding(Filling):
+    """What can be said to ``reembed``."""
+
     missing: Annotated[
         bool, typer.Option("--missing", help="Also what has no embedding, with those of other models.")
-    ] = False,
-    dry_run: DryRun = False,
-    batch_size: BatchSize = 256,
-    rate: Rate = None,
-    skip_refused: SkipRefused = False,
-    as_json: Json = False,
-) -> None:
-    """Make all embeddings of other models anew by --model: of one tenant, or of all. Interrupted, run it again."""
-    job = EmbeddingJob(
-        which=ToEmbed.ALL if missing else ToEmbed.OTHER,
-        batch_size=batch_size,
-        pace=Pace(rate),
-        skip_refused=skip_refused,
-    )
-    _embed(model, tenant, job, dry_run=dry_run, as_json=as_json)
+    ] = False
 
 
 @memory.command()
-def fill(
-    *,
-    model: Model,
-    tenant: OneTenant = None,
-    dry_run: DryRun = False,
-    batch_size: BatchSize = 256,
-    rate: Rate = None,
-    skip_refused: SkipRefused = False,
-    as_json: Json = False,
-) -> None:
+@taking(Reembedding)
+def reembed(options: Reembedding) -> None:
+    """Make all embeddings of other models anew by --model: of one tenant, or of all. Interrupted, run it again."""
+    _embed(options, ToEmbed.ALL if options.missing else ToEmbed.OTHER)
+
+
+@memory.command()
+@taking(Filling)
+def fill(options: Filling) -> None:
     """Embed what has no embedding, by the model that the others have. Interrupted, run it again."""
-    job = EmbeddingJob(
-        which=ToEmbed.MISSING, batch_size=batch_size, pace=Pace(rate), skip_refused=skip_refused
-    )
-    _embed(model, tenant, job, dry_run=dry_run, as_json=as_json)
+    _embed(options, ToEmbed.MISSING)
 
 
 @memory.command()
@@ -134,16 +134,18 @@ def _own(name: str) -> EmbeddingProvider:
     return provider
 
 
-def _embed(model: str, tenant: UUID | None, job: EmbeddingJob, *, dry_run: bool, as_json: bool) -> None:
+def _embed(options: Filling, which: ToEmbed) -> None:
+    job, dry_run = options.job(which), options.dry_run
+
     async def run(tell: Told) -> list[ReembeddingReceipt]:
         settings = Settings.load()
-        async with embedding_provider(model, settings) as provider, Operator.open(settings) as op:
-            if tenant is None:
+        async with embedding_provider(options.model, settings) as provider, Operator.open(settings) as op:
+            if options.tenant is None:
                 return await op.reembed(provider, job, progress=tell, dry_run=dry_run)
-            return [await op.tenant(tenant).reembed(provider, job, progress=tell, dry_run=dry_run)]
+            return [await op.tenant(options.tenant).reembed(provider, job, progress=tell, dry_run=dry_run)]
 
     receipts = _with_progress(run)
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps({"receipts": [receipt.model_dump(mode="json") for receipt in receipts]}))
         return
     for receipt in receipts:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any, TypeVar
@@ -23,6 +24,7 @@ from focal_data.cli.demo.plans import shipped_transcripts
 from focal_data.cli.demo.running import carry_out, uses_settings
 from focal_data.cli.demo.transcripts import Checked, check
 from focal_data.cli.models import Vendor, language_model
+from focal_data.cli.options import taking
 from focal_data.settings import Settings
 
 T = TypeVar("T")
@@ -30,12 +32,14 @@ T = TypeVar("T")
 BAD_INPUT = 2
 
 
-def demo(  # noqa: PLR0913  (each is an option)
-    context: typer.Context,
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What can be said to the demo."""
+
+    context: typer.Context
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="FILE", help="More transcripts.", show_default=False)
-    ] = None,
-    *,
+    ] = None
     transcript: Annotated[
         list[Path] | None,
         typer.Option(
@@ -44,66 +48,82 @@ def demo(  # noqa: PLR0913  (each is an option)
             "channel, timestamp, language; or a list of messages as OpenAI and Anthropic take them.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     data_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Keep everything there, and continue there.", show_default=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False
     live: Annotated[
         Vendor | None,
         typer.Option(
             help="Let a model answer the customers, instead of the agent in the transcript; the vendor charges for it.",
             show_default=False,
         ),
-    ] = None,
+    ] = None
     ideation: Annotated[
         bool,
         typer.Option(
             "--ideation", help="A session of the ideation studio instead: killed in the middle, and resumed."
         ),
-    ] = False,
-    backend: Annotated[Backend, typer.Option(help="With --ideation, where it is kept.")] = Backend.ALL,
-) -> None:
+    ] = False
+    backend: Annotated[Backend, typer.Option(help="With --ideation, where it is kept.")] = Backend.ALL
+
+    @property
+    def own_transcripts(self) -> list[Path]:
+        """Those that were named."""
+        return [*(self.transcript or ()), *(self.files or ())]
+
+
+@taking(Options)
+def demo(options: Options) -> None:
     """Carry a real conversation through every store, and ask what came of it.
 
     Runs on engines of its own, or on those that FOCAL_DATA_DATABASE_URL and FOCAL_DATA_REDIS_URL name.
     """
-    started = perf_counter()
+    started = options.context.obj or perf_counter()
     settings = Settings.load()
-    if ideation:
-        if files or transcript or live:
-            raise typer.BadParameter("--ideation has words of its own: leave out transcripts and --live")
-        _ideation(settings, data_dir, backend, as_json=as_json)
-        return
+    if options.ideation:
+        _play(settings, options)
+    else:
+        _carry(settings, options, started)
+
+
+def _carry(settings: Settings, options: Options, started: float) -> None:
+    data_dir, as_json = options.data_dir, options.as_json
     own_engines = not uses_settings(settings, data_dir)
-    llm = None if live is None else language_model(live, settings)
-    transcripts = _checked([*(transcript or ()), *(files or ())] or shipped_transcripts(), live)
+    llm = None if options.live is None else language_model(options.live, settings)
+    transcripts = _checked(options.own_transcripts or shipped_transcripts(), options.live)
     console = Console(highlight=False, quiet=as_json)
-    try:
-        with Display(console, own_engines=own_engines) as display:
-            facts = _run(carry_out(transcripts, settings, data_dir, display, llm))
-    except KeyboardInterrupt:
-        kept = "" if own_engines and data_dir is None else ": run the same again, and it continues"
-        typer.echo(f"Interrupted{kept}.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    facts = replace(facts, seconds=round(perf_counter() - (context.obj or started), 3))
+    kept = "" if own_engines and data_dir is None else ": run the same again, and it continues"
+    with _saying_interrupted(kept), Display(console, own_engines=own_engines) as display:
+        facts = _run(carry_out(transcripts, settings, data_dir, display, llm))
+    facts = replace(facts, seconds=round(perf_counter() - started, 3))
     if as_json:
         typer.echo(json.dumps(facts.as_json(), indent=2))
     else:
         report.show(facts, console, data_dir, own_engines=own_engines)
 
 
-def _ideation(settings: Settings, data_dir: Path | None, backend: Backend, *, as_json: bool) -> None:
-    try:
-        played = _run(ideation_demo.play(settings, data_dir, backend))
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    if as_json:
+def _play(settings: Settings, options: Options) -> None:
+    if options.own_transcripts or options.live:
+        raise typer.BadParameter("--ideation has words of its own: leave out transcripts and --live")
+    with _saying_interrupted():
+        played = _run(ideation_demo.play(settings, options.data_dir, options.backend))
+    if options.as_json:
         typer.echo(json.dumps(ideation_demo.as_json(played), indent=2))
     else:
         ideation_demo.show(played, Console(highlight=False))
+
+
+@contextmanager
+def _saying_interrupted(more: str = "") -> Iterator[None]:
+    """Ctrl-C ends the command with a line and its exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo(f"Interrupted{more}.", err=True)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _checked(paths: list[Path], live: Vendor | None) -> list[Checked]:

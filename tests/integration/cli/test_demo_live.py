@@ -236,12 +236,13 @@ async def test_what_waits_for_a_model_is_woken_when_nobody_wants_the_answer(
     async with language_model(Vendor.OPENAI, Settings.of(openai_api_key="test-key")) as llm:
         answering = Answering(stage, llm, model, Latencies())
         reading = asyncio.create_task(asyncio.to_thread(next, answering.messages(read_messages(chat))))
-        while len(server.requests) < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-        answering.close()
-        for waiting in (reading, asyncio.to_thread(next, answering.messages(read_messages(chat)))):
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
+        async with asyncio.timeout(HANGS):
+            while len(server.requests) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            answering.close()
+            for waiting in (reading, asyncio.to_thread(next, answering.messages(read_messages(chat)))):
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
     assert 2 == len(server.requests)
 
 
