@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from uuid import UUID, uuid4
 
@@ -164,6 +165,22 @@ class PersonsMemoriesContract(ProfileSuite):
                 assert [["bob", "later"]] * 4 == await episodes(tx.memory, agent, asked)
                 raise ZeroDivisionError
         assert [[]] * 4 == await episodes(tenant.memory, agent, asked)
+
+    async def test_nothing_is_missing_while_profiles_are_merged(
+        self, tenant: TenantUnderTest, ada: CustomerProfile, bob: CustomerProfile, agent: UUID
+    ) -> None:
+        """Who they are and what names them is seen at one moment."""
+        memory, names = tenant.memory, {"agent_id": agent, "customer_profile_id": ada.id}
+        said = [Episode.model_validate(names | {"content": "apple", "embedding": QUERY}) for _ in range(40)]
+        await memory.add_episodes(said)
+        asked = EpisodeFilter(customer_profile_id=ada.id)
+        merging = asyncio.create_task(tenant.profiles.merge_profiles(ada.id, bob.id))
+        for _ in range(5):
+            listed = await memory.get_episodes(asked)
+            hits = await memory.hybrid_search_episodes(agent, "apple", QUERY, filters=asked, limit=50)
+            assert (40, 40) == (len(listed), len(hits))
+            assert all(hit.vector_rank and hit.text_rank for hit in hits)
+        await merging
 
     async def test_who_someone_is_differs_between_tenants(
         self,
