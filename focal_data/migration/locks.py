@@ -1,6 +1,7 @@
 """What the statements of a migration lock, which of them write a table anew, and which should be written otherwise.
 
-It reads SQL as Alembic prints it (``alembic upgrade … --sql``), so it judges what would run, whoever wrote the revision.
+It reads SQL as Alembic prints it (``alembic upgrade … --sql``), so it judges what would run, whoever wrote the revision; of a
+DO block what stands in it, and not what it makes up.
 The locks are those of PostgreSQL 16: manual, 13.3.1 and ALTER TABLE.
 """
 
@@ -11,9 +12,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-ACCESS_EXCLUSIVE, SHARE, SHARE_ROW_EXCLUSIVE = "ACCESS EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE"
-SHARE_UPDATE_EXCLUSIVE: Final = "SHARE UPDATE EXCLUSIVE"
-"""Of all these the one that lets everybody read and write."""
+from focal_data.migration.lock_rules import (
+    ACCESS_EXCLUSIVE,
+    NAME,
+    RULES,
+    SHARE,
+    SHARE_ROW_EXCLUSIVE,
+    SHARE_UPDATE_EXCLUSIVE,
+)
+
+__all__ = [
+    "ACCESS_EXCLUSIVE",
+    "MAX_NAME",
+    "SHARE",
+    "SHARE_ROW_EXCLUSIVE",
+    "SHARE_UPDATE_EXCLUSIVE",
+    "Effect",
+    "effects",
+    "statements",
+]
 
 MAX_NAME: Final = 54
 
@@ -32,85 +49,6 @@ class Effect:
     statement: str
     """Its beginning."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """Statements like ``pattern``, whose group ``table`` is locked, except those like ``unless``."""
-
-    pattern: re.Pattern[str]
-    lock: str
-    rewrites: bool = False
-    warning: str | None = None
-
-
-def _rule(pattern: str, lock: str, *, rewrites: bool = False, warning: str | None = None) -> _Rule:
-    name = r'(?P<table>"(?:[^"]|"")+"|[\w.]+)'
-    text = pattern.replace("<table>", name).replace("<name>", name.replace("?P<table>", "?:"))
-    return _Rule(re.compile(text.replace(" ", r"\s+"), re.IGNORECASE | re.DOTALL), lock, rewrites, warning)
-
-
-_RULES: Final = (  # the first that matches
-    _rule("CREATE (UNIQUE )?INDEX CONCURRENTLY .*? ON (ONLY )?<table>", SHARE_UPDATE_EXCLUSIVE),
-    _rule("CREATE (UNIQUE )?INDEX .*? ON ONLY <table>", SHARE),  # of a partitioned table: of nothing
-    _rule(
-        "CREATE (UNIQUE )?INDEX .*? ON <table>",
-        SHARE,
-        warning="builds an index while nobody can write: CONCURRENTLY, in a revision of its own",
-    ),
-    _rule("DROP INDEX CONCURRENTLY (IF EXISTS )?<table>", SHARE_UPDATE_EXCLUSIVE),
-    _rule("DROP INDEX (IF EXISTS )?<table>", ACCESS_EXCLUSIVE),
-    _rule("DROP TABLE (IF EXISTS )?<table>", ACCESS_EXCLUSIVE, warning="drops a table: its rows are lost"),
-    _rule("ALTER TABLE <table> VALIDATE", SHARE_UPDATE_EXCLUSIVE),
-    _rule("ALTER TABLE <table> ADD CONSTRAINT .*FOREIGN KEY.*NOT VALID", SHARE_ROW_EXCLUSIVE),
-    _rule(
-        "ALTER TABLE <table> ADD (CONSTRAINT .*)?FOREIGN KEY",
-        SHARE_ROW_EXCLUSIVE,
-        warning="looks at every row while nobody can write: NOT VALID, then VALIDATE CONSTRAINT in a later revision",
-    ),
-    _rule("ALTER TABLE <table> ADD CONSTRAINT .*CHECK.*NOT VALID", ACCESS_EXCLUSIVE),
-    _rule(
-        "ALTER TABLE <table> ADD (CONSTRAINT .*)?CHECK",
-        ACCESS_EXCLUSIVE,
-        warning="looks at every row while nobody can read: NOT VALID, then VALIDATE CONSTRAINT in a later revision",
-    ),
-    _rule("ALTER TABLE <table> ADD CONSTRAINT .*USING INDEX", ACCESS_EXCLUSIVE),
-    _rule(
-        "ALTER TABLE <table> ADD (CONSTRAINT .*)?(UNIQUE|PRIMARY KEY)",
-        ACCESS_EXCLUSIVE,
-        warning="builds an index while nobody can read: a unique index CONCURRENTLY, then ADD CONSTRAINT … USING INDEX",
-    ),
-    _rule(
-        "ALTER TABLE <table> ADD (COLUMN )?<name> .*"
-        r"(GENERATED ALWAYS AS|SERIAL|AS IDENTITY|gen_random_uuid\(|random\(|clock_timestamp\(|nextval\()",
-        ACCESS_EXCLUSIVE,
-        rewrites=True,
-        warning="writes every row anew: a column without it, filled in batches",
-    ),
-    _rule(
-        "ALTER TABLE <table> ADD COLUMN (?!.*DEFAULT).*NOT NULL",
-        ACCESS_EXCLUSIVE,
-        warning="fails when there are rows: give it a default, or fill it first",
-    ),
-    _rule(
-        "ALTER TABLE <table> DROP (COLUMN )(IF EXISTS )?<name>",
-        ACCESS_EXCLUSIVE,
-        warning="drops a column: the release before must not use it any more",
-    ),
-    _rule(
-        "ALTER TABLE <table> ALTER (COLUMN )?<name> (SET DATA )?TYPE",
-        ACCESS_EXCLUSIVE,
-        rewrites=True,
-        warning="may write every row anew: a new column, filled in batches, unless the type is only widened",
-    ),
-    _rule("ALTER TABLE <table>", ACCESS_EXCLUSIVE),
-    _rule("(CREATE|ALTER|DROP) POLICY .*? ON <table>", ACCESS_EXCLUSIVE),
-    _rule("In batches: (UPDATE|DELETE FROM|INSERT INTO) <table>", "ROW EXCLUSIVE"),
-    _rule(
-        "(UPDATE|DELETE FROM|INSERT INTO) <table>",
-        "ROW EXCLUSIVE",
-        warning="changes rows: in batches of their own, not in a migration",
-    ),
-)
 
 _ALWAYS_WRONG: Final = (
     (re.compile(r"CREATE\s+(OR\s+REPLACE\s+)?(CONSTRAINT\s+)?TRIGGER", re.IGNORECASE), "makes a trigger"),
@@ -138,7 +76,15 @@ _PROVEN: Final = re.compile(
     r"ALTER\s+TABLE\s+(?P<table>\S+)\s+ADD\s+CONSTRAINT.*CHECK\s*\(\(*(?P<column>\S+)\s+IS\s+NOT\s+NULL\)",
     re.IGNORECASE | re.DOTALL,
 )
-_ALTER: Final = re.compile(r"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?\S+\s+", re.IGNORECASE)
+_ALTER: Final = re.compile(rf"ALTER\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?:ONLY\s+)?{NAME}\s+", re.IGNORECASE)
+_SEVERAL: Final = re.compile(
+    r"(?:DROP\s+(?:TABLE|INDEX(?:\s+CONCURRENTLY)?|SCHEMA)(?:\s+IF\s+EXISTS)?|TRUNCATE(?:\s+TABLE)?|LOCK(?:\s+TABLE)?)\s+",
+    re.IGNORECASE,
+)
+"""What has a list of tables behind it, of which each is locked."""
+_BLOCK: Final = re.compile(r"DO\s+(?:LANGUAGE\s+\w+\s+)?(\$\w*\$)(?P<body>.*)\1", re.IGNORECASE | re.DOTALL)
+_INNER: Final = re.compile(r"\b(?:BEGIN|THEN|ELSE|LOOP)\b|;", re.IGNORECASE)
+_TEXT: Final = re.compile(r"'(?:[^']|'')*'")
 _REFERRED: Final = re.compile(r"\sREFERENCES\s+([^\s(,]+)", re.IGNORECASE)
 _BATCHED: Final = re.compile(r"^-- (In batches: (?:UPDATE|DELETE FROM|INSERT INTO) .*)", re.MULTILINE)
 """What a revision says in a script of what it does otherwise: rows changed in batches that are committed one by one."""
@@ -187,8 +133,13 @@ def _on_referred(revision: str, statement: str, made: set[str]) -> Iterator[Effe
 
 
 def _commands(statement: str) -> Iterator[str]:
-    """Of an ALTER TABLE that does several things, each as a statement of its own."""
-    match = _ALTER.match(statement)
+    """Of a statement that does several things, or does it to several tables, each as a statement of its own."""
+    if block := _BLOCK.match(statement):
+        yield statement
+        for part in _INNER.split(_TEXT.sub("''", block["body"])):
+            yield from _commands(part.strip())
+        return
+    match = _ALTER.match(statement) or _SEVERAL.match(statement)
     if match is None:
         yield statement
         return
@@ -208,8 +159,9 @@ def _effects(revision: str, statement: str, is_proven: Callable[[tuple[str, str]
     for pattern, wrong in _ALWAYS_WRONG:
         if pattern.search(statement):
             yield Effect(revision, "", "", False, wrong, beginning)
-    for rule in _RULES:
-        match = rule.pattern.match(statement)
+    plain = _TEXT.sub("''", statement)
+    for rule in RULES:
+        match = rule.pattern.match(plain)
         if match is None:
             continue
         warning = rule.warning or _unproven(statement, is_proven)
@@ -247,4 +199,5 @@ def statements(script: str) -> Iterator[tuple[str, str]]:
 
 
 def _bare(name: str) -> str:
-    return name.rpartition(".")[2].strip('"();,')
+    *_, last = re.findall(r'"(?:[^"]|"")+"|[^".]+', name) or [name]
+    return last.strip('"();,')

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from focal_data.migration.locks import (
+from focal_data.migration.lock_rules import (
     ACCESS_EXCLUSIVE,
+    EXCLUSIVE,
     SHARE,
     SHARE_ROW_EXCLUSIVE,
     SHARE_UPDATE_EXCLUSIVE,
-    Effect,
-    effects,
-    statements,
 )
+from focal_data.migration.locks import Effect, effects, statements
 
 HARMLESS = {
     "CREATE INDEX CONCURRENTLY ix ON notes (a)": SHARE_UPDATE_EXCLUSIVE,
@@ -27,6 +26,14 @@ HARMLESS = {
     "ALTER TABLE notes ALTER COLUMN a DROP NOT NULL": ACCESS_EXCLUSIVE,
     "CREATE INDEX IF NOT EXISTS ix ON ONLY notes (a)": SHARE,
     "CREATE POLICY p ON notes USING (true)": ACCESS_EXCLUSIVE,
+    "CREATE INDEX CONCURRENTLY ON notes (a)": SHARE_UPDATE_EXCLUSIVE,
+    "REINDEX TABLE CONCURRENTLY notes": SHARE_UPDATE_EXCLUSIVE,
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY notes": EXCLUSIVE,
+    "ALTER TABLE notes SET (fillfactor = 70)": SHARE_UPDATE_EXCLUSIVE,
+    "ALTER TABLE notes DETACH PARTITION n CONCURRENTLY": SHARE_UPDATE_EXCLUSIVE,
+    "ALTER TABLE notes RENAME CONSTRAINT a TO b": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ADD COLUMN a TEXT DEFAULT 'UNIQUE, NOT NULL, random()'": ACCESS_EXCLUSIVE,
+    "ALTER TABLE notes ADD CHECK (a > 0) NOT VALID": ACCESS_EXCLUSIVE,
 }
 
 HARMFUL = {
@@ -39,6 +46,26 @@ HARMFUL = {
     "ALTER TABLE notes DROP COLUMN a": (ACCESS_EXCLUSIVE, "drops a column"),
     "DROP TABLE notes": (ACCESS_EXCLUSIVE, "rows are lost"),
     "UPDATE notes SET a = 1": ("ROW EXCLUSIVE", "batches"),
+    "UPDATE ONLY notes SET a = 1": ("ROW EXCLUSIVE", "batches"),
+    "WITH b AS (SELECT 1 FOR UPDATE) DELETE FROM notes": ("ROW EXCLUSIVE", "batches"),
+    "MERGE INTO notes USING b ON true WHEN MATCHED THEN DELETE": ("ROW EXCLUSIVE", "batches"),
+    "COPY notes (a) FROM '/b'": ("ROW EXCLUSIVE", "batches"),
+    "DO $$ BEGIN IF true THEN UPDATE notes SET a = 'x; y'; END IF; END $$": ("ROW EXCLUSIVE", "batches"),
+    "CREATE INDEX ON notes (a)": (SHARE, "CONCURRENTLY"),
+    "REINDEX (VERBOSE) TABLE notes": (SHARE, "CONCURRENTLY"),
+    "ALTER TABLE IF EXISTS ONLY notes DROP a": (ACCESS_EXCLUSIVE, "drops a column"),
+    "ALTER TABLE notes ADD a TEXT NOT NULL": (ACCESS_EXCLUSIVE, "fails when there are rows"),
+    "ALTER TABLE notes ADD COLUMN a TEXT DEFAULT 'x' CHECK (a <> '')": (ACCESS_EXCLUSIVE, "by itself"),
+    "ALTER TABLE notes ADD COLUMN a TEXT UNIQUE": (ACCESS_EXCLUSIVE, "by itself"),
+    "ALTER TABLE notes ADD CONSTRAINT ex EXCLUDE USING gist (a WITH &&)": (
+        ACCESS_EXCLUSIVE,
+        "builds an index",
+    ),
+    "ALTER TABLE notes RENAME COLUMN a TO b": (ACCESS_EXCLUSIVE, "renames"),
+    "ALTER TABLE notes ATTACH PARTITION n FOR VALUES IN (1)": (SHARE_UPDATE_EXCLUSIVE, "every row"),
+    "TRUNCATE others, ONLY notes CASCADE": (ACCESS_EXCLUSIVE, "rows are lost"),
+    "DROP TABLE others, notes": (ACCESS_EXCLUSIVE, "rows are lost"),
+    "LOCK TABLE notes IN SHARE MODE": (ACCESS_EXCLUSIVE, "end of the transaction"),
 }
 
 REWRITING = [
@@ -46,6 +73,16 @@ REWRITING = [
     "ALTER TABLE notes ADD COLUMN a INTEGER GENERATED ALWAYS AS (b + 1) STORED",
     "ALTER TABLE notes ADD COLUMN a UUID DEFAULT gen_random_uuid()",
     "ALTER TABLE notes ADD COLUMN a SERIAL",
+    "ALTER TABLE notes ADD COLUMN a UUID DEFAULT uuidv7()",
+    'ALTER TABLE "public"."notes" ALTER COLUMN a SET DATA TYPE BIGINT',
+    "ALTER TABLE notes SET TABLESPACE fast",
+    "ALTER TABLE notes SET LOGGED",
+    "ALTER INDEX notes SET TABLESPACE fast",
+    "CLUSTER notes USING ix",
+    "VACUUM FULL notes",
+    "VACUUM (VERBOSE, FULL) notes",
+    "REFRESH MATERIALIZED VIEW notes",
+    "DO $$ BEGIN ALTER TYPE notes RENAME TO \"notes__old\"; CREATE TYPE notes AS ENUM ('a'); END $$",
 ]
 
 FORBIDDEN = {
@@ -84,7 +121,7 @@ def test_what_holds_others_up_is_warned_of(statement: str) -> None:
 def test_what_writes_every_row_is_told(statement: str) -> None:
     """A change of type may, and what is computed for every row does."""
     (found,) = effects(statement + ";")
-    assert (True, True) == (found.rewrites, found.warning is not None)
+    assert ("notes", True, True) == (found.table, found.rewrites, found.warning is not None)
 
 
 @pytest.mark.parametrize("statement", FORBIDDEN)
