@@ -429,8 +429,7 @@ def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: 
     assert context.connection is not None
     there = read_existing(context.connection, [drop.table_name for drop in drops])
     for drop in drops:
-        table = drop._reverse.columns if drop._reverse is not None else []
-        for item in table:
+        for item in drop._reverse.columns if drop._reverse is not None else []:
             if isinstance(item, CheckConstraint):
                 key = (EXPRESSION, drop.table_name, str(item.name))
                 item.sqltext = text(_escaped(as_written(there.get(key, str(item.sqltext)))))

@@ -199,5 +199,5 @@ def statements(script: str) -> Iterator[tuple[str, str]]:
 
 
 def _bare(name: str) -> str:
-    *_, last = re.findall(r'"(?:[^"]|"")+"|[^".]+', name) or [name]
-    return last.strip('"();,')
+    parts: list[str] = re.findall(r'"(?:[^"]|"")+"|[^".]+', name)
+    return (parts or [name])[-1].strip('"();,')
