@@ -27,7 +27,7 @@ async def remembered(memory: MemoryStore, agent: UUID, profile_id: UUID | None, 
     await memory.add_entity(Entity.model_validate(given | {"name": mark, "entity_type": "thing"}))
 
 
-async def episodes(memory: MemoryStore, agent: UUID, filters: EpisodeFilter) -> list[list[str | None]]:
+async def episodes(memory: MemoryStore, agent: UUID, filters: EpisodeFilter) -> list[list[str]]:
     """The groups of what each call finds."""
     hits = [
         await memory.vector_search_episodes(agent, QUERY, filters=filters),
