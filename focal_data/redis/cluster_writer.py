@@ -62,16 +62,15 @@ class ClusterWriter(SessionWriter):
         await self._enter(slot, new, before, planned, cutoff=write[1])
         reply = await self._client.run(SAVE, (slot.cold, slot.hot), (*write, *encode(new), _ALONE))
         if reply == 0:
-            await self._sweep_a_little(slot, new, before, write[1])
-            return 0
+            return -await self._sweep_a_little(slot, new, before, write[1])
         code, *detail = cast("list[bytes]", reply)
+        refused = int(code) != 0
         with suppress(StoreError):  # logged; readers look at the session, and repair what misleads
-            if int(code) == 0:
-                await self._amend(_of_the_dead(slot, *detail, but=keys.terms(new)))
-                await self._sweep_a_little(slot, new, before, write[1])
-            else:
+            if refused:
                 await self.repair(slot.tag[:32], keys.terms(new), [planned])
-        return 0 if int(code) == 0 else reply
+            else:
+                await self._amend(_of_the_dead(slot, *detail, but=keys.terms(new)))
+        return reply if refused else -await self._sweep_a_little(slot, new, before, write[1])
 
     async def delete(self, slot: Slot, cutoff: bytes) -> bool:
         reply = await self._client.run(DELETE, (slot.cold, slot.hot), (cutoff, _ALONE))
@@ -149,10 +148,12 @@ class ClusterWriter(SessionWriter):
             commands += [(b"ZREMRANGEBYSCORE", name, oldest, _EVER) for name in names]
         await self._client.command_each(commands, Effect.REPEATABLE, lasting=True)
 
-    async def _sweep_a_little(self, slot: Slot, new: Session, before: datetime | None, cutoff: bytes) -> None:
+    async def _sweep_a_little(self, slot: Slot, new: Session, before: datetime | None, cutoff: bytes) -> int:
+        """How many aged ones it removed."""
         if _is_ageing(new, before):
             with suppress(StoreError):
-                await self._sweep(keys.age_shard(slot.session_id), cutoff, _SWEPT_BY_A_SAVE)
+                return (await self._sweep(keys.age_shard(slot.session_id), cutoff, _SWEPT_BY_A_SAVE))[1]
+        return 0
 
     async def _deleted(self, slot: Slot, reply: Reply) -> bool:
         found, *rest = cast("list[bytes]", reply)

@@ -49,6 +49,7 @@ from tests.integration.redis.cluster import RunningCluster, free_ports, running_
 from tests.integration.redis.examples import AGENT, SECRET, a_session, cold_key, hot_key
 from tests.integration.redis.server import RedisServer, every_server
 from tests.integration.redis.test_session_agreement import QUIET, Step, agree, taken_steps
+from tests.integration.redis.test_session_metrics import Counted
 
 pytestmark = pytest.mark.slow
 
@@ -552,6 +553,21 @@ async def test_saves_sweep(store: RedisSessionStore, cluster: RunningCluster, cl
         clock.advance(days=2)
 
     assert len(cluster.keys()) < 20 * 6 * 10
+
+
+async def test_what_is_swept_is_counted(
+    store: RedisSessionStore, maintenance: RedisSessionMaintenance, clock: MovedClock
+) -> None:
+    """Once, whether a save removed it in passing or a cleaning up."""
+    store.metrics = maintenance.metrics = metrics = Counted()
+    for number in range(100):
+        await store.save(a_session(channel_user_id=f"old-{number}"))
+    clock.advance(days=8)
+    for number in range(30):
+        await store.save(a_session(channel_user_id=f"young-{number}"))
+    in_passing = metrics.counts["swept"]
+    assert 100 - in_passing == await maintenance.cleanup()
+    assert 100 == metrics.counts["swept"] > in_passing > 0
 
 
 async def test_out_of_memory(

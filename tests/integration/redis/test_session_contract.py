@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from focal_data.redis.session import RedisSessionMaintenance, RedisSessionStore
 from focal_data.stores.session import SessionMaintenance, SessionStore
 from focal_data.testing.contracts.base import Tenants
 from focal_data.testing.contracts.session import MovedClock, SessionStoreContract
+from tests.integration.redis.server import executables
 
 
 @dataclass
@@ -21,6 +24,15 @@ class OnServer:
 
     tenant_id: UUID
     sessions: SessionStore
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 13) or platform.machine() != "x86_64",
+    reason="Redis 6.2 has no wheel for this one",
+)
+def test_there_is_more_than_one_kind() -> None:
+    """What holds on one server only is not seen where there is only one."""
+    assert 2 <= len(executables())
 
 
 class TestSessionsOnEveryServer(SessionStoreContract):
