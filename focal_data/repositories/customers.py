@@ -13,7 +13,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     ScalarSelect,
     Text,
@@ -180,12 +179,13 @@ class CustomerProfileRepository(TenantRepository[CustomerProfileTable, CustomerP
         return Statement(delete(cls.table).where(*cls.scoped(), whole))
 
 
-def of_person(column: Any, profile_id: BindParameter[Any]) -> ColumnElement[bool]:
-    """That ``column`` names the profile, by any id that it ever had: what comes under an old one after a merge keeps it.
+def of_person(column: Any) -> ColumnElement[bool]:
+    """That ``column`` names the profile bound by its name, by any id: what comes under an old one after a merge keeps it.
 
     The id that is given is compared by itself, so that the planner knows how many rows it has, and what is left of a profile
     that was deleted is found, too. The others are read once: both ids of every merge that leads to the same profile.
     """
+    profile_id = bindparam(column.name, type_=column.type)
     merged = CustomerProfileRepository.table.alias("merged")
     both = array([merged.c.id, merged.c.merged_into_id])
     others = select(func.unnest(func.array_remove(both, profile_id))).where(

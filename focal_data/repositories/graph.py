@@ -42,7 +42,7 @@ class EntityRepository(VersionedRepository[EntityTable, Entity]):
         return {
             "agent_id": c.agent_id == bindparam("agent_id"),
             "only_agent_id": c.agent_id == bindparam("only_agent_id"),
-            "customer_profile_id": of_person(c.customer_profile_id, bindparam("customer_profile_id")),
+            "customer_profile_id": of_person(c.customer_profile_id),
             "group_id": c.group_id == bindparam("group_id"),
             "entity_types": c.entity_type == any_of("entity_types", Text()),
             "canonical_name": c.canonical_name == bindparam("canonical_name"),

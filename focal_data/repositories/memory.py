@@ -103,7 +103,7 @@ class EpisodeRepository(TenantRepository[EpisodeTable, Episode]):
         return {
             "agent_id": c.agent_id == bindparam("agent_id"),
             "only_agent_id": c.agent_id == bindparam("only_agent_id"),
-            "customer_profile_id": of_person(c.customer_profile_id, bindparam("customer_profile_id")),
+            "customer_profile_id": of_person(c.customer_profile_id),
             "group_id": c.group_id == bindparam("group_id"),
             "session_id": c.session_id == bindparam("session_id"),
             "content_types": c.content_type == any_of("content_types", Text()),
