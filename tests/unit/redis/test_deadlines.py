@@ -13,7 +13,7 @@ LONG = 60.0
 
 
 async def called(deadlines: Deadlines, seconds: float) -> str:
-    timeout = deadlines.begin()
+    timeout = deadlines.new()
     try:
         async with timeout:
             await asyncio.sleep(seconds)
