@@ -25,6 +25,7 @@ from focal_data.operations.ideation_ground import (
 from focal_data.redis import keys
 from focal_data.redis.ideation_legacy import Finding, LegacyIdeation, Reading, shown
 from focal_data.repositories.ideation_archive import IdeationArchives
+from focal_data.repositories.ideation_rehearsal import IdeationRehearsal
 
 LANES: Final = 4
 """Sessions that are under way at once: while one waits for PostgreSQL, another is read or checked."""
@@ -39,6 +40,7 @@ class IdeationImport:
         self._source = source
         self._scope = scope
         self._choice = choice
+        self._rehearsal = IdeationRehearsal(scope)
         self.report = TransferReport(dry_run=choice.dry_run)
         """How far it got: also when it was interrupted."""
 
@@ -84,6 +86,8 @@ class IdeationImport:
         if archive is None:  # it was removed meanwhile, with what there was to import
             return reading, Step(session_id, Outcome.SKIPPED)
         outcome, differences = await self._settled(archive)
+        if self._choice.dry_run and outcome in (Outcome.WRITTEN, Outcome.REPLACED):
+            await self._rehearsal.put(archive)
         reason = "" if reading.indexed else "is not named in its user's index"
         if outcome is Outcome.CONFLICT:
             reason = conflict(differences)

@@ -376,6 +376,48 @@ async def test_an_id_that_another_session_has_is_named(
     assert {Outcome.WRITTEN: 1, Outcome.UNCHANGED: 1} == (await imported(legacy, tenant)).sessions
 
 
+@pytest.mark.parametrize("part", ["messages", "requirements", "stories", "prd"])
+@pytest.mark.parametrize("stored", [False, True], ids=["both new", "one stored"])
+async def test_a_dry_run_names_an_id_that_two_sessions_have(
+    legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis, part: str, *, stored: bool
+) -> None:
+    """As the import does then, whether the other is stored or to come; and it writes nothing."""
+    one, twin = OldSession("a"), OldSession("b")
+    _last(twin, part)["id"] = _last(one, part)["id"]
+    await one.put(focal_redis)
+    if stored:
+        await imported(legacy, tenant)
+    await twin.put(focal_redis)
+    planned = await imported(legacy, tenant, dry_run=True)
+    assert (["a"] if stored else []) == await IdeationArchives(tenant).ids()
+    done = await imported(legacy, tenant)
+    assert (planned.sessions, planned.parts) == (done.sessions, done.parts)
+    (foreseen,), (problem,) = planned.problems.named, done.problems.named
+    if stored:  # otherwise either of the two may be the first
+        assert problem == foreseen
+    assert problem.reason == foreseen.reason
+
+
+async def test_a_dry_run_takes_no_id_for_anothers(
+    legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis
+) -> None:
+    """A session that would be replaced has its own; a story may have a message's; another tenant may have all of them."""
+    old = OldSession("a")
+    old.stories[0]["id"] = old.messages[0]["id"]
+    await old.put(focal_redis)
+    await imported(legacy, tenant)
+    await focal_redis.set("ideation:session:a", json.dumps(old.session | {"project_name": "Cat wash"}))
+    report = await imported(legacy, tenant, dry_run=True, overwrite=True)
+    assert ({Outcome.REPLACED: 1}, False) == (report.sessions, report.failed)
+    neighbour = PostgresTenant(tenant._data, uuid4())
+    assert {Outcome.WRITTEN: 1} == (await imported(legacy, neighbour, dry_run=True)).sessions
+
+
+def _last(old: OldSession, part: str) -> dict[str, Any]:
+    found = getattr(old, part)
+    return found[-1] if isinstance(found, list) else found
+
+
 async def test_numbers_and_texts_are_the_same_to_the_last_bit(
     legacy: LegacyIdeation, tenant: PostgresTenant, focal_redis: Redis
 ) -> None:
