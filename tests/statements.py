@@ -1,24 +1,29 @@
 """The rules for statements that make the schema fit to be sharded by tenant, read off SQLAlchemy's expression.
 
-``watched`` looks at every statement that a repository builds, as long as the tests run; what a test module builds, to see what
-becomes of it, is its own affair.
+``watched`` looks at every statement that a repository builds, and at every text that the package gives to the driver and that
+is none of these, as long as the tests run; what a test module builds or sends, to see what becomes of it, is its own affair.
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+import asyncpg
+import pytest
 from sqlalchemy import CTE, BindParameter, Delete, FromClause, Insert, Join, Select, Subquery, Table, Update
 from sqlalchemy.dialects.postgresql.dml import OnConflictDoUpdate
 from sqlalchemy.sql import Executable, operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, ClauseElement
+from sqlalchemy.sql.elements import BinaryExpression, ClauseElement, TextClause
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Alias, Lateral
 
 from focal_data.database.statement import Statement
+from focal_data.database.tenancy import tenant_tables
+from focal_data.tables import metadata
 
 TENANT: Final = "tenant_id"
 _CHANGING: Final = {"now", "current_timestamp", "clock_timestamp", "statement_timestamp", "random"}
@@ -102,26 +107,100 @@ def _moving(insert: Insert) -> Iterator[str]:
                 yield f"{node.name}() in an upsert"
 
 
-def _built_by() -> str:
-    """The name of the module that calls ``Statement``."""
-    name: str = sys._getframe(2).f_globals["__name__"]
-    return name.rpartition(".")[2]
+_TABLES: Final = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(?:ONLY\s+)?\"?(\w+)\"?", re.IGNORECASE)
+_NARROWED: Final = re.compile(rf"\b{TENANT}\s*=\s*[$:(']|\({TENANT}\b", re.IGNORECASE)
+"""Compared with a value, or the first of the columns that are inserted."""
+_OWNERS: Final = ("focal_data.migration.", "focal_data.operations.", "focal_data.cli.demo.")
+"""Where a text is about all tenants, on the owner's connection, or shows that a service sees nothing of them."""
+
+
+def text_offences(text: str) -> Iterator[str]:
+    """The same of a text, as far as it can be told: whether a table of tenants is named, and no tenant is."""
+    if "set_config(" in text:
+        yield "set_config() does not reach the workers: SET LOCAL does"
+    named = set(_TABLES.findall(text)) & set(tenant_tables(metadata))
+    if named and not _NARROWED.search(text):
+        yield f"{', '.join(sorted(named))} is not narrowed to the tenant"
+
+
+def _module(depth: int) -> str:
+    """The name of the module that has called, whatever of the driver lies between."""
+    frame = sys._getframe(depth)
+    while frame.f_back is not None and str(frame.f_globals["__name__"]).startswith("asyncpg"):
+        frame = frame.f_back
+    return str(frame.f_globals["__name__"])
+
+
+class _Watch:
+    """What has been looked at, by its text; what owners send of their own is let through."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def build(self, statement: Statement, clause: Executable, module: str) -> None:
+        if not module.rpartition(".")[2].startswith("test_"):
+            owners = isinstance(clause, TextClause) and module.startswith(_OWNERS)
+            found = text_offences(statement.sql) if isinstance(clause, TextClause) else offences(clause)
+            if not owners and (told := sorted(set(found))):
+                raise AssertionError(f"{'; '.join(told)}: {statement.sql}")
+        self._known.add(statement.sql)
+
+    def send(self, text: str, module: str) -> None:
+        if text in self._known or not module.startswith("focal_data.") or module.startswith(_OWNERS):
+            return
+        found = [] if text in _of_owners() else sorted(text_offences(text))
+        if found:
+            raise AssertionError(f"{'; '.join(found)}: {text}")
+        self._known.add(text)
+
+
+def _of_owners() -> set[str]:
+    """The texts of statements that were built when their module was imported, which is before anybody watches."""
+    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_OWNERS)]
+    return {text for module in modules for value in vars(module).values() for text in _texts(value)}
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, Statement):
+        yield value.sql
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+
+
+_SENDERS: Final = (
+    "execute",
+    "executemany",
+    "fetch",
+    "fetchmany",
+    "fetchrow",
+    "fetchval",
+    "prepare",
+    "cursor",
+)
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Every statement that is built is looked at; one that breaks a rule is an ``AssertionError`` where it is built."""
-    build = Statement.__init__
+    """Every statement is looked at where it is built or sent; one that breaks a rule is an ``AssertionError`` there."""
+    watch, build = _Watch(), Statement.__init__
+    send = {name: getattr(asyncpg.Connection, name) for name in _SENDERS}
 
     def built(self: Statement, clause: Executable) -> None:
         build(self, clause)
-        if _built_by().startswith("test_"):
-            return
-        if found := sorted(set(offences(clause))):
-            raise AssertionError(f"{'; '.join(found)}: {self.sql}")
+        watch.build(self, clause, _module(2))
 
-    Statement.__init__ = built  # type: ignore[method-assign]
-    try:
+    def sender(name: str) -> Callable[..., Any]:
+        def sent(self: asyncpg.Connection, text: str, *arguments: Any, **options: Any) -> Any:
+            watch.send(text, _module(2))
+            return send[name](self, text, *arguments, **options)
+
+        return sent
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Statement, "__init__", built)
+        for name in _SENDERS:
+            patch.setattr(asyncpg.Connection, name, sender(name))
         yield
-    finally:
-        Statement.__init__ = build  # type: ignore[method-assign]
