@@ -100,6 +100,7 @@ class Proxy:
         """After so many bytes to the server, the connection is cut: the first for the next connection, and so on."""
         self._server, self._path = server, path
         self._listener: asyncio.Server | None = None
+        self._served: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._answered = True
 
     async def __aenter__(self) -> Proxy:
@@ -108,16 +109,25 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         self._listener.close()
+        for to_server in self._served.values():
+            to_server.close()
+        if self._served:
+            await asyncio.wait(self._served)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        to_server = await asyncio.open_unix_connection(self._server.socket)
-        forth = asyncio.create_task(self._forth(reader, to_server[1]))
-        await self._back(to_server[0], writer)
+        from_server, to_server = await asyncio.open_unix_connection(self._server.socket)
+        task = asyncio.current_task()
+        self._served[task] = to_server
+        forth = asyncio.create_task(self._forth(reader, to_server))
+        with suppress(OSError):
+            await self._back(from_server, writer)
         forth.cancel()
-        for end in (writer, to_server[1]):
+        await asyncio.wait([forth])
+        for end in (writer, to_server):
             end.close()
             with suppress(OSError):
                 await end.wait_closed()
+        del self._served[task]
 
     async def _forth(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
