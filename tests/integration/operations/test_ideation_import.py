@@ -409,8 +409,11 @@ async def test_a_dry_run_takes_no_id_for_anothers(
     await focal_redis.set("ideation:session:a", json.dumps(old.session | {"project_name": "Cat wash"}))
     report = await imported(legacy, tenant, dry_run=True, overwrite=True)
     assert ({Outcome.REPLACED: 1}, False) == (report.sessions, report.failed)
+    other = OldSession("b")
+    other.stories[0]["id"] = old.messages[1]["id"]
+    await other.put(focal_redis)
     neighbour = PostgresTenant(tenant._data, uuid4())
-    assert {Outcome.WRITTEN: 1} == (await imported(legacy, neighbour, dry_run=True)).sessions
+    assert {Outcome.WRITTEN: 2} == (await imported(legacy, neighbour, dry_run=True)).sessions
 
 
 def _last(old: OldSession, part: str) -> dict[str, Any]:
