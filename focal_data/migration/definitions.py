@@ -117,7 +117,7 @@ class TypeChange:
     rewrites: bool
     """Whether every row is written anew."""
     using: str | None
-    """The type to cast to, where it does not do that by itself."""
+    """What to cast to, where it does not do that by itself: the type, or text and then the type."""
 
 
 @dataclass(slots=True)
@@ -310,7 +310,8 @@ def _probe(connection: Connection, found: Definitions) -> None:
 
 def _change(connection: Connection, before: str, after: str) -> TypeChange:
     """Found by doing it to an empty table: PostgreSQL gives it another file when it would write its rows."""
-    for using in (None, after):
+    by_text = "text[]" if after.endswith("[]") else "text"
+    for using in (None, after, f"{by_text}::{after}"):
         try:
             with undone(connection):
                 connection.exec_driver_sql(f"CREATE TEMPORARY TABLE {_PROBE} (it {before})")

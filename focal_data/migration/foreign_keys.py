@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from alembic.operations import MigrateOperation, ops
@@ -11,6 +12,7 @@ from sqlalchemy import ForeignKeyConstraint, Table
 from sqlalchemy.sql.elements import conv
 
 from focal_data.migration.definitions import LEANING, Definitions
+from focal_data.tables.shape import name_of
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,21 @@ class ForeignKeys:
             if self._stays(key):
                 yield _made_again(key)
 
+    def in_circles(self, dropped: Sequence[ops.DropTableOp]) -> Iterator[MigrateOperation]:
+        """Without those between tables that all go, where none of them can go first."""
+        tables = [self.reflected[drop.table_name] for drop in dropped if drop.table_name in self.reflected]
+        names = {table.name for table in tables}
+        between = {
+            table.name: [
+                key for key in table.foreign_key_constraints if _referred(key) in names - {table.name}
+            ]
+            for table in tables
+        }
+        try:
+            TopologicalSorter({name: map(_referred, keys) for name, keys in between.items()}).prepare()
+        except CycleError:
+            yield from self.set_aside(key for keys in between.values() for key in keys)
+
     def _stays(self, key: ForeignKeyConstraint) -> bool:
         table = self.tables.get(key.parent.name)
         kept = table.foreign_key_constraints if table is not None else ()
@@ -51,6 +68,24 @@ class ForeignKeys:
 
 def _ends(key: ForeignKeyConstraint) -> list[tuple[str, str]]:
     return sorted((element.parent.name, element.target_fullname) for element in key.elements)
+
+
+def made_later(create: ops.CreateTableOp) -> Iterator[MigrateOperation]:
+    """The foreign keys of a new table that ``use_alter`` keeps out of it: they come when all tables are there."""
+    keys = (item for item in create.columns if isinstance(item, ForeignKeyConstraint))
+    later = [key for key in keys if getattr(key, "use_alter", False)]
+    create.columns = [item for item in create.columns if all(item is not key for key in later)]
+    for key in later:
+        op = _made_again(key)
+        op.source_table, op.constraint_name = (
+            create.table_name,
+            conv(name) if (name := name_of(key)) else None,
+        )
+        yield op
+
+
+def _referred(key: ForeignKeyConstraint) -> str:
+    return _place(key.elements[0].target_fullname)[0]
 
 
 def _made_again(key: ForeignKeyConstraint) -> ops.CreateForeignKeyOp:

@@ -162,6 +162,11 @@ def hnsw(ops: str = "vector_cosine_ops", using: str = "hnsw", **parameters: int)
     )
 
 
+def bits(ops: str) -> Index:
+    """As the manual of pgvector has it: an expression and its operator class."""
+    return Index("ix_notes_bits", text(f"(binary_quantize(v)::bit(3)) {ops}"), postgresql_using="hnsw")
+
+
 def words(language: str = "english") -> Callable[[], Column[Any]]:
     return column(
         "words", TSVECTOR, Computed(f"to_tsvector('{language}', coalesce(title, ''))", persisted=True)
@@ -181,6 +186,17 @@ def kinds(*make: Callable[[], Any], declare: Declare) -> Declare:
         )
 
     return also(declare, "kinds", column("title", String(50)), key, *make)
+
+
+def circle(declare: Declare) -> Declare:
+    """Declares chapters and verses besides, which refer to each other."""
+
+    def key(mine: str, other: str, **options: Any) -> Callable[[], ForeignKeyConstraint]:
+        there = [f"{other}.tenant_id", f"{other}.id"]
+        return lambda: ForeignKeyConstraint(["tenant_id", mine], there, name=f"fk_{mine}", **options)
+
+    chapters = also(declare, "chapters", column("verse_id", Uuid), key("verse_id", "verses", use_alter=True))
+    return also(chapters, "verses", column("chapter_id", Uuid), key("chapter_id", "chapters"))
 
 
 def starred(body: str = "stars > 0", *, least: str = "", returns: str = "bigint", **options: Any) -> Function:
@@ -273,6 +289,14 @@ CHANGES: dict[str, Change] = {
         ),
         notes(),
         ["drop_table", "drop_table"],
+    ),
+    "tables in a circle added": Change(
+        notes(),
+        circle(notes()),
+        ["create_table", "create_table", "create_foreign_key", *["create_tenant_policy", "grant_app"] * 2],
+    ),
+    "tables in a circle dropped": Change(
+        circle(notes()), notes(), ["drop_constraint", "drop_constraint", "drop_table", "drop_table"]
     ),
     "comment on a table": Change(notes(), notes(comment="what 's written"), ["create_table_comment"]),
     # columns
@@ -486,6 +510,12 @@ CHANGES: dict[str, Change] = {
         REBUILT,
         {"v": "'[1,2,3]'"},
     ),
+    "index of bits": Change(
+        notes(v3, lambda: bits("bit_hamming_ops")),
+        notes(v3, lambda: bits("bit_jaccard_ops")),
+        REBUILT,
+        {"v": "'[1,2,3]'"},
+    ),
     "index on a column that goes": Change(
         notes(column("n", Integer), ix("ix_notes_n", "tenant_id", "n")),
         notes(),
@@ -606,6 +636,17 @@ CHANGES: dict[str, Change] = {
         ["change_enum"],
         {"mood": "'a'"},
         partitions=PARTITIONS,
+    ),
+    "native enumeration of another name": Change(
+        notes(
+            mood("a", native=True, server_default="a"), column("moods", ARRAY(ENUM("a", "b", name="moods")))
+        ),
+        notes(
+            lambda: Column("mood", ENUM("a", name="feeling"), server_default="a"),
+            column("moods", ARRAY(ENUM("a", "b", name="feelings"))),
+        ),
+        ["create_enum", "create_enum", *["alter_column"] * 4, "drop_enum", "drop_enum"],
+        {"mood": "'a'", "moods": "'{b,a}'"},
     ),
     "native enumeration's value added and used": Change(
         notes(mood("a", native=True)),
