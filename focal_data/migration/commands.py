@@ -20,9 +20,9 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from focal_data.database.translation import translated
-from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
+from focal_data.errors import DriverError, FocalDataError, SchemaError
 from focal_data.migration.configuration import configuration, name_filter
-from focal_data.migration.connection import ERRORS, alchemy_connected, beneath
+from focal_data.migration.connection import ERRORS, alchemy_connected, beneath, refusal
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import leaves
 from focal_data.migration.place import Place, Services
@@ -138,17 +138,13 @@ def _explained() -> Iterator[None]:
 
 def _failure(error: BaseException) -> FocalDataError:
     code: str = getattr(error, "sqlstate", None) or ""
+    if refused := refusal(error):
+        return refused
     if code[:2] in ("", "08", "28", "3D", "53", "57"):
         return translated(error)
-    failure: FocalDataError
-    if code == "42501":
-        failure = AccessError(
-            "this login may not migrate: it must own the tables, and may CREATE in their schema"
-        )
-    else:
-        failure = SchemaError(
-            f"a revision failed and was rolled back ({_where(error, code)}): see `alembic upgrade`"
-        )
+    failure = SchemaError(
+        f"a revision failed and was rolled back ({_where(error, code)}): see `alembic upgrade`"
+    )
     failure.__cause__ = DriverError.of(error, code=code)
     return failure
 

@@ -15,7 +15,14 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from focal_data.database.translation import DRIVER_ERRORS, translated
-from focal_data.errors import SchemaError, StoreTimeoutError, UsageError
+from focal_data.errors import (
+    AccessError,
+    DriverError,
+    FocalDataError,
+    SchemaError,
+    StoreTimeoutError,
+    UsageError,
+)
 from focal_data.migration.glance import CONNECT_SECONDS, SERVER_SETTINGS, connected_to
 
 if TYPE_CHECKING:
@@ -33,6 +40,10 @@ LOCK_TIMEOUT: Final = "5s"
 """How long a statement waits for a table: whoever comes after it waits behind it."""
 MIN_SERVER: Final = 160000
 _SERVER: Final = "SELECT pg_backend_pid(), current_setting('server_version_num')::int"
+_BACKEND: Final = "SELECT pg_backend_pid()"
+_LOOKS: Final = 20
+"""How often two who are both connected through a proxy are asked for their sessions: others may be in between."""
+_DIRECTLY: Final = "let FOCAL_DATA_MIGRATION_URL name the server itself"
 _POLL_SECONDS: Final = 0.05
 
 
@@ -65,7 +76,7 @@ async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
     try:
         await connection.start()
     except ERRORS as error:
-        failure = translated(beneath(error))
+        failure = refusal(beneath(error)) or translated(beneath(error))
     else:
         try:
             yield connection
@@ -73,6 +84,31 @@ async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
             await connection.close()
         return
     raise failure
+
+
+_NO_SETTINGS: Final = "08P01"
+"""What pgbouncer says to settings that it would not keep for one client."""
+
+
+def refusal(error: BaseException) -> FocalDataError | None:
+    """Our error for one of the driver's where no revision is to blame: who migrates, through what, and beside whom."""
+    code: str = getattr(error, "sqlstate", None) or ""
+    failure: FocalDataError
+    if code == "42501":
+        failure = AccessError(
+            "this login may not migrate: it must own the tables, and may CREATE in their schema"
+        )
+    elif code == "55P03":
+        failure = StoreTimeoutError(
+            f"somebody uses a table that is to be changed, and a statement waits {LOCK_TIMEOUT} for it:"
+            " the revision was rolled back, run it again when there is less to do"
+        )
+    elif code == _NO_SETTINGS:
+        failure = UsageError(f"a proxy does not let migrations choose their settings: {_DIRECTLY}")
+    else:
+        return None
+    failure.__cause__ = DriverError.of(error, code=code)
+    return failure
 
 
 def beneath(error: BaseException) -> BaseException:
@@ -104,14 +140,13 @@ async def _refuse(url: URL, connection: asyncpg.Connection) -> None:
         )
     if backend == connection.get_server_pid():
         return
-    async with connected(
-        url
-    ) as another:  # a proxy: does it give the same session to two who are both connected?
-        if (await another.fetchrow(_SERVER))[0] == backend:
-            raise UsageError(
-                "a transaction-pooling proxy is in between, which would give the migration's lock to somebody else:"
-                " let FOCAL_DATA_MIGRATION_URL name the server itself"
-            )
+    async with connected(url) as another:  # a proxy
+        for _ in range(_LOOKS):
+            if await another.fetchval(_BACKEND) == backend or await connection.fetchval(_BACKEND) != backend:
+                raise UsageError(
+                    "a transaction-pooling proxy is in between, which would give the migration's lock to somebody"
+                    f" else: {_DIRECTLY}"
+                )
 
 
 async def _acquire(connection: asyncpg.Connection, key: int) -> None:

@@ -15,14 +15,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from alembic import command, context
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection, make_url
 
 from focal_data.errors import FocalDataError, UsageError
 from focal_data.migration import plain
-from focal_data.migration.connection import LOCK_TIMEOUT, alchemy_connected, migration_lock
+from focal_data.migration.connection import (
+    ERRORS,
+    LOCK_TIMEOUT,
+    alchemy_connected,
+    beneath,
+    migration_lock,
+    refusal,
+)
 from focal_data.migration.glance import connected_to
-from focal_data.migration.revisions import VERSION_TABLE, read_revisions
+from focal_data.migration.revisions import VERSION_TABLE, read_revisions, require_known, require_one
 
 if TYPE_CHECKING:
     from sqlalchemy import MetaData
@@ -47,10 +55,11 @@ def run(metadata: MetaData | None = None, *, version_table: str = VERSION_TABLE)
             migrate(connection, _options(config, metadata, version_table))
         else:
             _online(config, metadata, version_table)
-    except FocalDataError as error:
-        if config.cmd_opts is None:
+    except (FocalDataError, *ERRORS) as error:
+        told = error if isinstance(error, FocalDataError) else refusal(beneath(error))
+        if config.cmd_opts is None or told is None:
             raise
-        raise CommandError(str(error)) from error  # the command line shows a sentence, not a traceback
+        raise CommandError(str(told)) from told  # the command line shows a sentence, not a traceback
 
 
 def autogenerate_options() -> dict[str, Any]:
@@ -128,8 +137,11 @@ def _online(config: Config, metadata: MetaData | None, version_table: str) -> No
         asyncio.run(_run(url, show, version_table))
     elif destination is None:
         asyncio.run(_run(url, migrate, _options(config, metadata, version_table)))
-    elif not destination or not asyncio.run(_is_at(address, version_table, destination)):
-        asyncio.run(_run_alone(url, _options(config, metadata, version_table)))
+    else:
+        found = asyncio.run(_found(address, version_table))
+        if not destination or destination != set(found):
+            _require_sound(config, found, version_table)
+            asyncio.run(_run_alone(url, _options(config, metadata, version_table)))
 
 
 def _only_shows(config: Config) -> bool:
@@ -165,10 +177,21 @@ def _destination() -> set[str] | None:
     return {named} if isinstance(named, str) else set(named or ())
 
 
-async def _is_at(address: str, version_table: str, revisions: set[str]) -> bool:
-    """Whether there is nothing to do. Asked on a connection of its own, before the lock, which nobody then waits for."""
+async def _found(address: str, version_table: str) -> list[str]:
+    """Where the database is. Asked on a connection of its own, before the lock, which nobody at head then waits for."""
     async with connected_to(address) as connection:
-        return revisions == set(await read_revisions(connection, version_table))
+        return await read_revisions(connection, version_table)
+
+
+def _require_sound(config: Config, found: list[str], version_table: str) -> None:
+    """Raise ``SchemaError`` where Alembic would only say what it can't do; ``alembic stamp --purge`` repairs that."""
+    if getattr(config.cmd_opts, "purge", config.cmd_opts is None):
+        return
+    ours = version_table == VERSION_TABLE
+    if ours:
+        require_one(found)
+    known = {revision.revision for revision in ScriptDirectory.from_config(config).walk_revisions()}
+    require_known(found, known, "this version of focal_data" if ours else "this project")
 
 
 def _log_as_configured(config: Config) -> None:

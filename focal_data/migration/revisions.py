@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
@@ -13,7 +14,7 @@ import asyncpg
 
 from focal_data.database.tenancy import quoted
 from focal_data.database.translation import DRIVER_ERRORS, translated
-from focal_data.errors import SchemaError
+from focal_data.errors import AccessError, DriverError, FocalDataError, SchemaError
 
 VERSION_TABLE: Final = "focal_data_version"
 """Where the database keeps its revision; ``alembic_version`` is usually the application's own."""
@@ -50,19 +51,31 @@ def status_of(revisions: list[str]) -> Status:
     """The status of a database whose version table holds ``revisions``. Raises ``SchemaError`` when it is unknown here."""
     parents = _parents(scripts_path() / "versions")
     current = revisions[0] if revisions else None
+    require_one(revisions)
+    require_known(revisions, parents)
+    applied = _with_ancestors(current, parents)
+    pending = tuple(name for name in TopologicalSorter(parents).static_order() if name not in applied)
+    return Status(current, _head(parents), pending)
+
+
+def require_one(revisions: Collection[str]) -> None:
+    """Raise ``SchemaError`` when a database of ours has several heads; it says what to do."""
     if len(revisions) > 1:
         raise SchemaError(
             f"the database has two heads, {', '.join(sorted(revisions))}, and must have one: restore it, or"
             " `focal-data db stamp` the one that it is like"
         )
-    if current is not None and current not in parents:
+
+
+def require_known(
+    revisions: Collection[str], known: Collection[str], whose: str = "this version of focal_data"
+) -> None:
+    """Raise ``SchemaError`` for those that are not among the ``known`` ones of ``whose``; it says what to do."""
+    if unknown := ", ".join(sorted(set(revisions) - set(known))):
         raise SchemaError(
-            f"the database is at revision {current}, which this version of focal_data doesn't know:"
+            f"the database is at revision {unknown}, which {whose} doesn't know:"
             " use the version that migrated it, or a newer one"
         )
-    applied = _with_ancestors(current, parents)
-    pending = tuple(name for name in TopologicalSorter(parents).static_order() if name not in applied)
-    return Status(current, _head(parents), pending)
 
 
 async def read_status(connection: asyncpg.Connection) -> Status:
@@ -78,6 +91,11 @@ async def read_revisions(connection: asyncpg.Connection, version_table: str) -> 
             return []
         rows = await connection.fetch(f"SELECT version_num FROM {table}")  # noqa: S608  (quoted)
         return [row["version_num"] for row in rows]
+    except asyncpg.InsufficientPrivilegeError as error:
+        failure: FocalDataError = AccessError(
+            f"this login may not read {version_table}: it must be the owner of the tables, or take the services' role"
+        )
+        failure.__cause__ = DriverError.of(error, code=error.sqlstate)
     except DRIVER_ERRORS as error:
         failure = translated(error)
     raise failure

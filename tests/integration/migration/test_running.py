@@ -1,4 +1,4 @@
-"""Running revisions: cut off anywhere, through a proxy, and on databases that are not as they should be."""
+"""Running revisions: cut off anywhere, what they lock, and what the linter says of them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,11 @@ from typing import Any
 import pytest
 from asyncpg.exceptions import RaiseError
 from sqlalchemy import Connection, MetaData, event
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
-from focal_data.errors import SchemaError, UsageError
-from focal_data.migration import connection as connections
 from focal_data.migration import runner
 from focal_data.migration.commands import history
 from focal_data.migration.locks import ACCESS_EXCLUSIVE, SHARE_ROW_EXCLUSIVE, SHARE_UPDATE_EXCLUSIVE, effects
-from focal_data.settings import Settings
-from tests.integration.isolation import bouncer
 from tests.integration.migration.changes import CHANGES, Declare, ix, new_metadata, parted
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 from tests.integration.migration.project import Project
@@ -161,39 +156,6 @@ async def _killed_everywhere(project: Project, whole: dict[str, list[str]], *, s
         await project.upgrade()
         assert whole == await project.catalogue(), number
         number += 1
-
-
-@pytest.mark.skipif(
-    bouncer.PROGRAM is None, reason="pgbouncer is not installed (Debian has it as a package of that name)"
-)
-async def test_a_pooling_proxy_is_refused(new_estate: NewEstate) -> None:
-    """With the reason, and nothing changed: the lock would be somebody else's."""
-    estate = await new_estate()
-    before = await estate.catalogue()
-    with bouncer.pooling_by_transaction(make_url(estate.admin_url), servers=3) as url:
-        settings = Settings.of(migration_url=url.render_as_string(hide_password=False), app_role=estate.role)
-        with pytest.raises(UsageError, match="transaction-pooling proxy"):
-            await runner.upgrade(settings)
-    assert before == await estate.catalogue()
-
-
-async def test_a_server_that_is_too_old_is_refused(
-    new_estate: NewEstate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It says which it is, and which is needed."""
-    estate = await new_estate()
-    monkeypatch.setattr(connections, "MIN_SERVER", 990000)
-    with pytest.raises(SchemaError, match=r"this is PostgreSQL \d+, and focal_data needs 99 or later"):
-        await runner.upgrade(estate.settings)
-    assert None is (await runner.status(estate.settings)).current
-
-
-async def test_two_heads_are_told_and_a_stamp_repairs_them(estate: Estate) -> None:
-    """A database that two lines of migrations claim is left alone, until somebody says what it is."""
-    await estate.as_admin(f"INSERT INTO {runner.VERSION_TABLE} VALUES ('of_another')")
-    with pytest.raises(SchemaError, match=r"two heads, 0\d+, of_another, and must have one"):
-        await runner.upgrade(estate.settings)
-    assert (await runner.stamp(estate.settings, "head")).at_head
 
 
 TOLD = {
