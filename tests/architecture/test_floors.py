@@ -30,6 +30,8 @@ def _lint(folder: Path, config: Path) -> subprocess.CompletedProcess[str]:
 def _house(folder: Path, **sources: str) -> Path:
     """A package with a module for every floor that may not be left out, and ``sources`` (``__`` is a dot)."""
     needed = dict.fromkeys((*DRIVERLESS, "telemetry", "settings", "ids", "errors"), "")
+    for package in {name.partition("__")[0] for name in sources if "__" in name}:
+        needed.pop(package, None)
     for name, source in {**needed, **sources}.items():
         path = folder / "focal_data" / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,8 +61,13 @@ def test_the_package_keeps_its_floors() -> None:
             {"domain": "import focal_data.settings", "settings": "import sqlalchemy"},
             "focal_data.settings -> sqlalchemy",
         ),
+        (
+            {"settings__urls": "import focal_data.settings.postgres", "settings__postgres": ""},
+            "focal_data.settings.urls is not allowed to import focal_data.settings.postgres",
+        ),
+        ({"settings__drawer": ""}, "must be declared as a layer"),
     ],
-    ids=["upwards", "sideways", "no floor", "driver", "driver by a detour"],
+    ids=["upwards", "sideways", "no floor", "driver", "driver by a detour", "in a room", "no floor there"],
 )
 def test_a_house_that_breaks_a_rule_is_refused(tmp_path: Path, sources: dict[str, str], words: str) -> None:
     """Each kind of breach is found, and named."""
