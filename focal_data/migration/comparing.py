@@ -6,17 +6,14 @@ all operations into an order that works in both directions.
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, Final
-from weakref import WeakKeyDictionary
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from alembic.util import PriorityDispatchResult
-from sqlalchemy import CheckConstraint, Column, DefaultClause, Identity, Index, Table, text
+from sqlalchemy import CheckConstraint, Column, Index, Table, text
 from sqlalchemy.exc import SAWarning
 from sqlalchemy.schema import Computed
 from sqlalchemy.sql.elements import conv
@@ -30,14 +27,14 @@ from focal_data.migration.changes import (
     RemoveUniqueOp,
     ValidateConstraintOp,
 )
+from focal_data.migration.columns import with_cast, with_default
+from focal_data.migration.comparison import Comparison, comparisons, escaped
 from focal_data.migration.definitions import (
     CHECK,
-    DEFAULT,
     EXCLUSION,
     EXPRESSION,
     INDEX,
     STATISTICS,
-    TYPE,
     UNIQUE,
     UNPROVEN,
     Definitions,
@@ -50,34 +47,15 @@ from focal_data.migration.definitions import (
     statistics,
 )
 from focal_data.migration.enumerations import ChangeEnumOp, CreateEnumOp, DropEnumOp
-from focal_data.migration.foreign_keys import ForeignKeys, dropped_once, made_later
+from focal_data.migration.foreign_keys import dropped_once, made_later
 from focal_data.migration.identity import identity_changes
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import in_order, leaves
 from focal_data.migration.primary_keys import primary_key_changes
-from focal_data.migration.writing import ChangeTypeOp, DropDefaultOp, ReplaceColumnOp
+from focal_data.migration.writing import ReplaceColumnOp
 from focal_data.tables.shape import name_of
 
 _NOT_VALID: Final = " NOT VALID"
-
-
-@dataclass
-class Comparison:
-    """What is known of the comparison in progress."""
-
-    definitions: Definitions
-    tables: dict[str, Table]
-    """Those of the metadata that are compared, in an order that has parents first."""
-    reflected: dict[str, Table] = field(default_factory=dict)
-    """Those of the database, as Alembic has read them."""
-
-    @property
-    def keys(self) -> ForeignKeys:
-        """The foreign keys that there are."""
-        return ForeignKeys(self.definitions, self.tables, self.reflected)
-
-
-_comparisons: Final[WeakKeyDictionary[AutogenContext, Comparison]] = WeakKeyDictionary()
 
 
 def prepare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
@@ -93,76 +71,7 @@ def prepare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
     ]
     assert context.connection is not None
     definitions = read_definitions(context.connection, tables)
-    _comparisons[context] = Comparison(definitions, {table.name: table for table in tables})
-    return PriorityDispatchResult.CONTINUE
-
-
-def compare_type(  # noqa: PLR0917  (Alembic's signature)
-    context: AutogenContext,
-    alter: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    column: str,
-    old: Column[Any],
-    new: Column[Any],
-) -> PriorityDispatchResult:
-    """Instead of Alembic's: whether PostgreSQL prints another type, a missing dimension included."""
-    compared = _comparisons.get(context)
-    off = context.migration_context._user_compare_type is False
-    if off or compared is None or (TYPE, table, column) not in compared.definitions.wanted:
-        return PriorityDispatchResult.CONTINUE
-    alter.existing_type = old.type
-    if compared.definitions.differ(TYPE, table, column):
-        alter.modify_type = new.type
-    return PriorityDispatchResult.STOP
-
-
-def compare_default(  # noqa: PLR0917  (Alembic's signature)
-    context: AutogenContext,
-    alter: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    column: str,
-    old: Column[Any],
-    new: Column[Any],
-) -> PriorityDispatchResult:
-    """Instead of Alembic's, which asks whether two defaults have equal values: whether PostgreSQL prints another one."""
-    compared = _comparisons.get(context)
-    if compared is None or (TYPE, table, column) not in compared.definitions.wanted:
-        return PriorityDispatchResult.CONTINUE
-    numbered = any(
-        isinstance(c.server_default, Identity) for c in (old, new)
-    )  # what is said of it: ``identity``
-    if not numbered and new.table.autoincrement_column is new:
-        return PriorityDispatchResult.CONTINUE
-    if not isinstance(old.server_default, Computed):
-        numbered = isinstance(old.server_default, Identity)
-        alter.existing_server_default = None if numbered else old.server_default
-    if isinstance(new.server_default, Computed) or isinstance(old.server_default, Computed):
-        return PriorityDispatchResult.STOP
-    off = context.migration_context._user_compare_server_default is False
-    if not off and compared.definitions.differ(DEFAULT, table, column):
-        there = compared.definitions.real.get((DEFAULT, table, column))
-        if old.server_default is None and there is not None:  # Alembic leaves out that of a SERIAL
-            alter.existing_server_default = DefaultClause(text(_escaped(there)))
-        alter.modify_server_default = None if isinstance(new.server_default, Identity) else new.server_default
-    return PriorityDispatchResult.STOP
-
-
-def compare_nullable(  # noqa: PLR0917  (Alembic's signature)
-    context: AutogenContext,
-    alter: ops.AlterColumnOp,
-    schema: str | None,
-    table: str,
-    column: str,
-    old: Column[Any],
-    new: Column[Any],
-) -> PriorityDispatchResult:
-    """After Alembic's, which leaves out columns that are numbered: they are NOT NULL before, and whatever they were after."""
-    was, is_now = (isinstance(c.server_default, Identity) for c in (old, new))
-    nullable = bool(new.nullable) and not is_now
-    if was is not is_now and old.nullable is not nullable:
-        alter.modify_nullable = nullable
+    comparisons[context] = Comparison(definitions, {table.name: table for table in tables})
     return PriorityDispatchResult.CONTINUE
 
 
@@ -175,16 +84,16 @@ def remember(
     new: Table | None,
 ) -> PriorityDispatchResult:
     """Keep what Alembic has read of a table."""
-    if old is not None and context in _comparisons and schema is None:
-        _comparisons[context].reflected[table] = old
+    if old is not None and context in comparisons and schema is None:
+        comparisons[context].reflected[table] = old
     return PriorityDispatchResult.CONTINUE
 
 
 def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -> PriorityDispatchResult:
     """Add what Alembic has missed."""
-    compared = _comparisons[context]
+    compared = comparisons[context]
     kept = [op for op in leaves(upgrade) if not _decided_here(op, compared)]
-    upgrade.ops = [told for op in kept for told in _with_cast(op, compared)]
+    upgrade.ops = [told for op in kept for told in with_cast(op, compared)]
     for name in compared.reflected.keys() & compared.tables.keys():
         upgrade.ops += _changes(name, compared, context)
     upgrade.ops += [key for op in kept if isinstance(op, ops.CreateTableOp) for key in made_later(op)]
@@ -202,7 +111,7 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
         if isinstance(op, ChangeEnumOp) and not op.only_adds
         for place in op.columns
     }
-    upgrade.ops = [told for op in upgrade.ops for told in _with_default(op, recast)]
+    upgrade.ops = [told for op in upgrade.ops for told in with_default(op, recast)]
     upgrade.ops += _unproven(upgrade, compared) + enumerations
     _complete_drops(context, upgrade, compared)
     for op in upgrade.ops:
@@ -378,53 +287,6 @@ def _left_over(compared: Comparison) -> set[str]:
     return {name for name in used if name in known and known[name].users <= compared.reflected.keys()}
 
 
-def _with_cast(op: MigrateOperation, compared: Comparison) -> list[MigrateOperation]:
-    """A change of type, with what PostgreSQL needs to be told of it: it casts neither values nor defaults by itself."""
-    if not isinstance(op, ops.AlterColumnOp) or op.modify_type is None:
-        return [op]
-    there, back = compared.definitions.types[op.table_name, op.column_name]
-    changed = ChangeTypeOp(op.table_name, op.column_name)
-    changed.__dict__.update(op.__dict__)
-    changed.kw = {**op.kw, "modify_change": there, "existing_change": back}
-    old = op.existing_server_default or None
-    new = old if op.modify_server_default is False else op.modify_server_default
-    if not (there.using or back.using) or (old is None and new is None):
-        return [changed]
-    changed.modify_server_default, changed.existing_server_default = False, None
-    return [
-        *([_default(op, op.existing_type, old, None)] if old is not None else []),
-        changed,
-        *([_default(op, op.modify_type, None, new)] if new is not None else []),
-    ]
-
-
-def _with_default(op: MigrateOperation, recast: set[tuple[str, str]]) -> list[MigrateOperation]:
-    """Another default of an enumeration whose values change: neither is one of the other's."""
-    if (
-        not isinstance(op, ops.AlterColumnOp)
-        or op.modify_server_default is False
-        or not op.existing_server_default
-        or (op.table_name, op.column_name) not in recast
-    ):
-        return [op]
-    gone = DropDefaultOp(op.table_name, op.column_name)
-    gone.__dict__.update(_default(op, op.existing_type, op.existing_server_default, None).__dict__)
-    op.existing_server_default = None
-    if op.modify_server_default is None:
-        op.modify_server_default = False
-    return [gone, op] if op.has_changes() else [gone]
-
-
-def _default(op: ops.AlterColumnOp, kind: Any, before: Any, after: Any) -> ops.AlterColumnOp:
-    return ops.AlterColumnOp(
-        op.table_name,
-        op.column_name,
-        existing_type=kind,
-        existing_server_default=before,
-        modify_server_default=after,
-    )
-
-
 def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: Comparison) -> None:
     """Let a table that is dropped come back with its CHECKs as they were, and with its statistics."""
     drops = [op for op in upgrade.ops if isinstance(op, ops.DropTableOp)]
@@ -436,7 +298,7 @@ def _complete_drops(context: AutogenContext, upgrade: ops.UpgradeOps, compared: 
         for item in drop._reverse.columns if drop._reverse is not None else []:
             if isinstance(item, CheckConstraint):
                 key = (EXPRESSION, drop.table_name, str(item.name))
-                item.sqltext = text(_escaped(as_written(there.get(key, str(item.sqltext)))))
+                item.sqltext = text(escaped(as_written(there.get(key, str(item.sqltext)))))
     for (kind, table, name), definition in there.items():
         if kind == STATISTICS:
             upgrade.ops.append(Implied(CreateStatisticsOp(name, table, definition)))
@@ -452,10 +314,6 @@ def _reword(op: ops.DropIndexOp | ops.DropConstraintOp, found: Definitions) -> N
             if not kw.get("postgresql_include", True):
                 del kw["postgresql_include"]
             if (where := kw.get("postgresql_where")) is not None:
-                kw["postgresql_where"] = text(_escaped(as_written(str(where))))
+                kw["postgresql_where"] = text(escaped(as_written(str(where))))
     elif isinstance(undo, ops.CreateCheckConstraintOp):
         undo.condition = as_written(str(undo.condition))
-
-
-def _escaped(expression: str) -> str:
-    return re.sub(r"(?<![:\w]):(?=\w)", r"\\:", expression)

@@ -25,14 +25,14 @@ def setup(plugin: Plugin) -> None:
 
     first, last = DispatchPriority.FIRST, DispatchPriority.LAST
     for function, target, element, priority in (
-        ("prepare", "schema", None, first),
-        ("compare_type", "column", "types", first),
-        ("compare_default", "column", "server_default", first),
-        ("compare_nullable", "column", "nullable", last),
-        ("remember", "table", None, last),
-        ("compare", "schema", None, last),
+        ("comparing:prepare", "schema", None, first),
+        ("columns:compare_type", "column", "types", first),
+        ("columns:compare_default", "column", "server_default", first),
+        ("columns:compare_nullable", "column", "nullable", last),
+        ("comparing:remember", "table", None, last),
+        ("comparing:compare", "schema", None, last),
     ):
-        comparator = _Late(f"focal_data.migration.comparing:{function}")
+        comparator = _Late(f"focal_data.migration.{function}")
         plugin.add_autogenerate_comparator(comparator, target, element, priority=priority)
     access = type(plugin)(ACCESS)
     access.add_autogenerate_comparator(
