@@ -33,6 +33,7 @@ from focal_data.migration.glance import connected_to
 from focal_data.migration.revisions import VERSION_TABLE, read_revisions, require_known, require_one
 
 if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
     from sqlalchemy import MetaData
 
 T = TypeVar("T")
@@ -117,12 +118,21 @@ def _address(config: Config) -> str:
 
 
 def _offline(options: dict[str, Any]) -> None:
+    limits = [*options["on_version_apply"], _limit_waiting]
     context.configure(
-        dialect_name="postgresql", literal_binds=True, dialect_opts={"paramstyle": "named"}, **options
+        dialect_name="postgresql",
+        literal_binds=True,
+        dialect_opts={"paramstyle": "named"},
+        **{**options, "on_version_apply": limits},
     )
-    context.get_context().impl.static_output(f"SET lock_timeout = '{LOCK_TIMEOUT}';")
+    _limit_waiting(ctx=context.get_context())
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _limit_waiting(*, ctx: MigrationContext, **_: object) -> None:
+    """In a script: at its beginning, and after each revision, which may have reset it to what the server has."""
+    ctx.impl.static_output(f"SET lock_timeout = '{LOCK_TIMEOUT}';")
 
 
 def _online(config: Config, metadata: MetaData | None, version_table: str) -> None:
