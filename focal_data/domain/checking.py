@@ -26,13 +26,16 @@ def checked(entity: E, kind: type[E], tenant_id: TenantId) -> E:
     """
     if not isinstance(entity, kind):
         raise InvalidDataError("entity", f"must be of the type {kind.__name__}")
-    return _at_stored_precision(_of_tenant(copied(entity), tenant_id))
+    return _at_stored_precision(_of_tenant(copied(entity, kind), tenant_id))
 
 
-def copied(entity: E) -> E:
-    """A validated copy that shares nothing that can be changed. ``InvalidDataError`` names the first bad field."""
+def copied(entity: E, kind: type[E] | None = None) -> E:
+    """A validated copy that shares nothing that can be changed. ``InvalidDataError`` names the first bad field.
+
+    An instance of a subclass becomes one of ``kind``; fields that ``kind`` has not are bad ones.
+    """
     try:
-        return type(entity).model_validate(entity)
+        return (kind or type(entity)).model_validate(entity)
     except ValidationError as error:
         failure = InvalidDataError(*first_problem(error))
     raise failure  # out here, pydantic's error, which holds the value, is not its context

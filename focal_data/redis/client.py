@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar, Final, Self, cast
+from typing import Any, ClassVar, Final, Self, cast
 
 from redis import exceptions as driver
-from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.connection import ConnectionPool, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 
@@ -164,15 +164,17 @@ def facts_of(reply: bytes) -> dict[str, str]:
 
 def _server(settings: Settings) -> Connections:
     """Connections to the server of the settings, with a first one, not yet connected, to see that it can be made."""
+    ours: dict[str, Any] = {
+        "socket_connect_timeout": settings.redis_timeout,
+        "socket_timeout": None,  # the client's own time-out covers the whole call
+        "retry": Retry(NoBackoff(), 0),  # it is the client that tries again, since it knows what is safe
+        "redis_connect_func": None,
+        "decode_responses": False,
+        "protocol": 2,
+    }
     try:
-        pool = ConnectionPool.from_url(
-            settings.sessions_url(),
-            socket_connect_timeout=settings.redis_timeout,
-            socket_timeout=None,  # the client's own time-out covers the whole call
-            retry=Retry(NoBackoff(), 0),  # it is the client that tries again, since it knows what is safe
-            decode_responses=False,
-            protocol=2,
-        )
+        # Its from_url would take what the URL says in place of ours.
+        pool = ConnectionPool(**{**parse_url(settings.sessions_url()), **ours})
         return Connections(pool, pool.make_connection())  # type: ignore[no-untyped-call]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError, driver.RedisError):
         raise SettingsError(f"{PREFIX}REDIS_URL", "is not a URL of a Redis server") from None

@@ -97,7 +97,11 @@ def decode(value: bytes, key: bytes) -> Session:
         session = _SESSION.validate_json(body) if zlib.crc32(body) == checksum else None
     except (struct.error, zlib.error, ValidationError):
         session = None
-    if session is None or _facts(session) != (revision, created, activity):
+    if (
+        session is None
+        or None in (session.created_at, session.last_activity_at)
+        or _facts(session) != (revision, created, activity)
+    ):
         raise CorruptDataError(key.decode(), "holds no session that can be read")
     return session
 

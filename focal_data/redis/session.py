@@ -18,13 +18,13 @@ from focal_data.domain.clock import Clock, utc_now
 from focal_data.domain.config import ScopeFilter
 from focal_data.domain.profile import Channel
 from focal_data.domain.session import Session, SessionStatus, in_scope, step_of
-from focal_data.errors import CorruptDataError, NotFoundError, StaleRevisionError, StoreError
+from focal_data.errors import CorruptDataError, NotFoundError, SettingsError, StaleRevisionError, StoreError
 from focal_data.ids import TenantId
 from focal_data.redis import keys
 from focal_data.redis.client import RedisClient
 from focal_data.redis.cluster_client import ClusterClient
 from focal_data.redis.cluster_writer import writer_of
-from focal_data.redis.codec import microseconds, time_of
+from focal_data.redis.codec import microseconds
 from focal_data.redis.index import cursor_of, place_of
 from focal_data.redis.metrics import measured, session_metrics
 from focal_data.redis.places import Place, Slot
@@ -37,7 +37,7 @@ _GET: Final = Script("get", Effect.READ)
 _PROMOTE: Final = Script("promote", Effect.REPEATABLE)
 _DEMOTE: Final = Script("demote", Effect.ONCE)
 
-_STALE, _ABSENT, _OTHER_CREATION = 1, 2, 3  # what save.lua says
+_STALE, _ABSENT, _OTHER_CREATION, _NO_INDEX = 1, 2, 3, 5  # what save.lua says
 _UNREADABLE: Final = "holds no session that can be read"
 
 _SWEPT_AT_ONCE: Final = 100
@@ -68,6 +68,7 @@ class RedisSessionStore(SessionStore):
         slot = self._reader.slot(new.session_id)
         facts = vars(new)  # nobody has this copy yet
         facts.update(revision=new.revision + 1, last_activity_at=now)
+        new.model_fields_set.update(("revision", "created_at", "last_activity_at"))
         while True:
             facts["created_at"] = created
             reply = await self._reader.writer.save(slot, new, before, write)
@@ -75,7 +76,7 @@ class RedisSessionStore(SessionStore):
                 if reply and self.metrics is not None:
                     self.metrics.swept(-reply)
                 return new
-            created = self._other_creation(cast("list[bytes]", reply), new)
+            created = await self._other_creation(cast("list[bytes]", reply), slot, new)
 
     @measured
     async def delete(self, session_id: UUID) -> bool:
@@ -109,7 +110,10 @@ class RedisSessionStore(SessionStore):
         if found is not None and wanted(found) and order(found) <= _entry_of(found, entries):
             return found
         others = await self._reader.newest([term], wanted, 1)
-        return await self.get(others[0].session_id) if others else None
+        if not others:
+            return self._found(None)
+        found = await self.get(others[0].session_id)
+        return found if found is not None and wanted(found) else others[0]  # it was saved since it was read
 
     @measured
     async def list_by_agent(
@@ -176,31 +180,40 @@ class RedisSessionStore(SessionStore):
     def _slot(self, session_id: UUID) -> Slot:
         return self._reader.slot(checked_uuid("session_id", session_id))
 
-    def _other_creation(self, refusal: Sequence[bytes], new: Session) -> datetime:
+    async def _other_creation(self, refusal: Sequence[bytes], slot: Slot, new: Session) -> datetime:
         """When the session was created in truth, if that is why it was refused; otherwise raises what is wrong."""
         code, *detail = map(int, refusal)
-        if code == _OTHER_CREATION:
-            return time_of(detail[0])
+        if code == _OTHER_CREATION:  # or its head is damaged, which the whole of it tells
+            (value,) = await self._client.values([slot.cold])
+            truth = new if value is None else self._reader.decoded(value, slot, slot.cold)
+            return cast("datetime", truth.created_at)
+        if code == _NO_INDEX:
+            index = keys.index(slot.tag[:32], keys.terms(new)[detail[0]])
+            raise CorruptDataError(index.decode(), "is not of the type that is kept there")
         if code == _STALE:
             if self.metrics is not None:
                 self.metrics.conflict(1)
             raise StaleRevisionError("Session", detail[0])
         if code == _ABSENT:
             raise NotFoundError("Session")
-        raise CorruptDataError(self._reader.slot(new.session_id).cold.decode(), _UNREADABLE)
+        raise CorruptDataError(slot.cold.decode(), _UNREADABLE)
 
     async def _first(self, slots: Sequence[Slot], agent_id: UUID | None = None) -> Session | None:
         """The first that there is, of one agent or of any, made hot in the same round trip."""
         names = [name for slot in slots for name in (slot.hot, slot.cold)]
         agent = keys.agent_digest(agent_id) if agent_id else b""
-        reply = await self._client.run(_GET, names, (self._hot_milliseconds, self._reader.cutoff(), agent))
+        cutoff = self._reader.cutoff()
+        reply = await self._client.run(_GET, names, (self._hot_milliseconds, cutoff, agent))
         if reply is None:
             return self._found(None)
         value, place = (
             cast("tuple[bytes, int]", reply) if isinstance(reply, list) else (cast("bytes", reply), 1)
         )
         slot, hot = slots[(place - 1) // 2], bool(place % 2)
-        return self._found(self._reader.decoded(value, slot, slot.hot if hot else slot.cold), hot=hot)
+        session = self._reader.decoded(value, slot, slot.hot if hot else slot.cold)
+        if microseconds(cast("datetime", session.last_activity_at)) < int(cutoff):
+            return self._found(None)
+        return self._found(session, hot=hot)
 
     def _found(self, session: Session | None, *, hot: bool = False) -> Session | None:
         if (metrics := self.metrics) is not None:
@@ -226,7 +239,7 @@ class RedisSessionMaintenance(SessionMaintenance):
     async def health_check(self) -> bool:
         try:
             await self._client.check()
-        except StoreError:
+        except (StoreError, SettingsError):
             return False
         return True
 

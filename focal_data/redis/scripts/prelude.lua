@@ -47,7 +47,7 @@ local function housekeeping()
 
   function own.unindex(tenant, session, terms, kept)
     own.each(terms, function(term)
-      if not own.has(kept, term) then redis.call('ZREM', indexes_of(tenant) .. term, session) end
+      if not own.has(kept, term) then redis.pcall('ZREM', indexes_of(tenant) .. term, session) end
     end)
   end
 
@@ -73,6 +73,7 @@ local function housekeeping()
         local tenant, session = parts_of_tag(tag)
         local refused = own.remove(tenant, session, stored)
         if refused then return refused end
+        redis.call('ZREM', ages, tag) -- one that is no session's is in no shard of its own
         if stored ~= nil then removed = removed + 1 end
       end
     end

@@ -1,7 +1,8 @@
 -- Both copies, the indexes and the age, or nothing at all.
 -- KEYS: cold, hot. ARGV: milliseconds that hot lasts, cutoff, id of the write, head, hot body, cold body, '1' if alone.
 -- Alone, as in a cluster, it touches this slot only: what leads here was written before.
--- Gives 0, less how many aged ones it swept, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable;
+-- Gives 0, less how many aged ones it swept, or {code}: 1 stale (with the revision), 2 absent, 3 another created_at (with it), 4 unreadable,
+-- 5 something else under the name of an index (with the number of its term);
 -- alone also {0, last activity, terms} of what was there, if that had other terms.
 local SWEPT_BY_A_SAVE = 2
 local AGE_SLICE = 3600 * 1000000 -- an hour
@@ -44,7 +45,7 @@ end
 local indexes = indexes_of(tenant)
 for at = 1, alone and 0 or #terms, TERM do
   reply = redis.pcall('ZADD', indexes .. string.sub(terms, at, at + TERM - 1), score, session)
-  if failed(reply) then return reply end
+  if failed(reply) then return string.find(reply.err, 'WRONGTYPE', 1, true) and {5, (at - 1) / TERM} or reply end
 end
 
 head = write .. (current and string.sub(current.ids, 1, 24) or string.rep('\0', 24)) .. head

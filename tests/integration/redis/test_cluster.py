@@ -465,6 +465,8 @@ async def test_a_server_that_is_no_cluster() -> None:
             async with client_of(settings) as client:
                 with pytest.raises(SettingsError, match="FOCAL_DATA_REDIS_CLUSTER"):
                     await client.check()
+            async with client_of(settings) as client:
+                assert not await RedisSessionMaintenance(client).health_check()
         finally:
             server.kill()
 

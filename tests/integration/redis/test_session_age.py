@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import redis
@@ -43,6 +44,17 @@ async def test_cleanup_goes_on_until_nothing_is_left(
     clock.advance(days=8)
 
     assert 320 == await maintenance.cleanup()
+    assert [] == direct.keys()
+
+
+async def test_cleanup_ends_where_ages_are_of_no_session(
+    maintenance: RedisSessionMaintenance, direct: redis.Redis
+) -> None:
+    """What somebody else put among them goes, and is not looked at over and over."""
+    direct.zadd("focal:ages:0", {f"somebody else's {number}": 0 for number in range(100)})
+
+    async with asyncio.timeout(20):
+        assert 0 == await maintenance.cleanup()
     assert [] == direct.keys()
 
 

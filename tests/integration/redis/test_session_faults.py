@@ -5,10 +5,12 @@ import logging
 import signal
 import tempfile
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import orjson
 import pytest
 import redis
 
@@ -288,14 +290,67 @@ async def test_newer_format(store: RedisSessionStore, direct: redis.Redis, tenan
 async def test_any_flipped_bit(store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId) -> None:
     """Whatever bit is flipped in a copy, what is read is the session or an error, never another session."""
     session = await store.save(a_session(variables={}, step_history=[]))
-    for key in (hot_key(tenant_id, session.session_id), cold_key(tenant_id, session.session_id)):
-        value = direct.get(key)
-        for at in range(0, len(value), 3):
+    hot, cold = hot_key(tenant_id, session.session_id), cold_key(tenant_id, session.session_id)
+    values = direct.get(hot), direct.get(cold)
+    head = [8 * at + bit for at in range(33, 58) for bit in range(8)]
+    for value in values:
+        for flip in (*head, *range(0, 8 * len(value), 23)):
             flipped = bytearray(value)
-            flipped[at] ^= 1 << at % 8
-            direct.set(hot_key(tenant_id, session.session_id), bytes(flipped))
+            flipped[flip // 8] ^= 1 << flip % 8
+            direct.set(hot, bytes(flipped))
             with suppress(CorruptDataError):
                 assert session == await store.get(session.session_id)
+
+
+async def test_a_damaged_time_of_creation(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId
+) -> None:
+    """Is not taken over by who saves next."""
+    session = await store.save(a_session())
+    cold = cold_key(tenant_id, session.session_id)
+    value = direct.get(cold)
+    for flip in range(8 * 37, 8 * 45):
+        flipped = bytearray(value)
+        flipped[flip // 8] ^= 1 << flip % 8
+        direct.set(cold, bytes(flipped))
+        with pytest.raises(CorruptDataError) as error:
+            await store.save(session)
+        assert cold.decode() == error.value.key
+
+
+async def test_a_session_without_its_times(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId
+) -> None:
+    """Sound bytes that no store wrote are an error that names their key."""
+    session = await store.save(a_session())
+    hot = hot_key(tenant_id, session.session_id)
+    value = direct.get(hot)
+    start = 58 + 19 * value[57]
+    for name in ("created_at", "last_activity_at"):
+        body = orjson.dumps({**orjson.loads(value[start:]), name: None})
+        direct.set(hot, value[:53] + zlib.crc32(body).to_bytes(4) + value[57:start] + body)
+        with pytest.raises(CorruptDataError) as error:
+            await store.get(session.session_id)
+        assert hot.decode() == error.value.key
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "decode_responses=true",
+        "protocol=3",
+        "protocol=9",
+        "socket_timeout=0.001",
+        "retry=5",
+        "redis_connect_func=x",
+    ],
+)
+async def test_what_the_url_asks_for_besides(server: RedisServer, tenant_id: TenantId, option: str) -> None:
+    """Does not change what answers look like, how long they may take, or who tries again."""
+    async with RedisClient(Settings.of(redis_url=f"{server.url}?{option}")) as client:
+        store = RedisSessionStore(client, tenant_id)
+        session = await store.save(a_session())
+        assert session == await store.get(session.session_id)
 
 
 async def test_another_session_under_the_key(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import redis
 
@@ -107,6 +109,29 @@ async def test_an_older_one_that_stands_first(
     assert newer == await store.get_by_channel(Channel.WEBCHAT, "user-1")
 
 
+async def test_one_that_leaves_while_it_is_looked_for(
+    store: RedisSessionStore, direct: redis.Redis, tenant_id: TenantId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found by a channel is open and on it, though it was closed or moved between two round trips."""
+    index = keys.index(tenant_id.hex.encode(), keys.channel_term(Channel.WEBCHAT, "user-1"))
+    newest = store._reader.newest
+    for leaving in ({"status": SessionStatus.CLOSED}, {"channel_user_id": "elsewhere"}):
+        session = await store.save(a_session())
+        direct.zadd(
+            index, {new_id().hex: -(10**16), session.session_id.hex: -(10**16)}
+        )  # so it has to look twice
+
+        async def newest_that_leaves(*question: Any, leaving: Any = leaving, session: Any = session) -> Any:
+            found = await newest(*question)
+            await store.save(session.evolve(**leaving))
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store._reader, "newest", newest_that_leaves)
+            assert session == await store.get_by_channel(Channel.WEBCHAT, "user-1")
+        assert await store.get_by_channel(Channel.WEBCHAT, "user-1") is None
+
+
 async def test_a_lost_index(store: RedisSessionStore, direct: redis.Redis) -> None:
     """Each save writes all entries, so an index that was lost comes back."""
     session = await store.save(a_session())
@@ -124,9 +149,14 @@ async def test_what_is_no_index(store: RedisSessionStore, direct: redis.Redis, t
     session = await store.save(a_session())
     index = keys.index(tenant_id.hex.encode(), keys.agent_term(AGENT, SessionStatus.PROCESSING))
     direct.set(index, "text")
-    with pytest.raises(CorruptDataError) as error:
-        await store.list_by_agent(AGENT)
-    assert index.decode() == error.value.key
+    for call in (
+        store.list_by_agent(AGENT),
+        store.save(session.evolve(status=SessionStatus.PROCESSING)),
+    ):
+        with pytest.raises(CorruptDataError) as error:
+            await call
+        assert index.decode() == error.value.key
+    assert session == await store.get(session.session_id)
 
     by_customer = keys.index(tenant_id.hex.encode(), keys.customer_term(session.customer_profile_id))
     for member, score in (("a name", -(10**16)), ("z" * 32, -(10**16)), (new_id().hex, float("-inf"))):

@@ -316,6 +316,27 @@ class SessionRefusalsContract(SessionSuite):
             await call(store)
         assert field == caught.value.field
 
+    async def test_one_of_a_class_of_ones_own(self, store: SessionStore) -> None:
+        """Is kept as the session that it is; what no session has is refused, or nobody could read it again."""
+
+        class Alike(Session):
+            """The same."""
+
+        class WithMore(Session):
+            """More than can be kept."""
+
+            mood: str = "content"
+
+        saved = await store.save(Alike(**vars(a_session())))
+        assert Session is type(saved)
+        assert saved == await store.get(saved.session_id)
+        more = WithMore(**vars(a_session()))
+        with pytest.raises(InvalidDataError) as caught:
+            await store.save(more)
+        assert "mood" == caught.value.field
+        assert await store.get(more.session_id) is None
+        assert [saved] == await store.list_by_agent(AGENT)
+
     async def test_ids_of_every_kind_of_uuid(self, store: SessionStore) -> None:
         """A UUID from elsewhere, of a class of its own, is as good as any."""
 
