@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import Table
 
 from focal_data.data_layer import DataLayer
 from focal_data.migration import runner
@@ -28,8 +29,9 @@ FACTORIES = [
     and made_by is not factories.StagedEmbeddingTableFactory
 ]
 """Of what services may write."""
-STAGED = """INSERT INTO staged_embeddings (tenant_id, id, entity_id, revision, digest, target_model, {columns})
-    SELECT tenant_id, id, id, revision, sha256(id::text::bytea), 'm', {columns} FROM entities WHERE embedding IS NOT NULL"""
+STAGED = """INSERT INTO staged_embeddings (tenant_id, id, {thing}, revision, digest, target_model, {columns})
+    SELECT tenant_id, id, id, 1, sha256(id::text::bytea), 'm', {columns} FROM {table} WHERE embedding IS NOT NULL"""
+THINGS = {"entity_id": "entities", "episode_id": "episodes", "rule_id": "rules", "scenario_id": "scenarios"}
 EMBEDDING = "embedding, embedding_code, embedding_model, embedding_dimensions"
 
 Column = tuple[str, str]
@@ -90,7 +92,52 @@ async def _a_row_of_each(estate: Estate, engines: Engines) -> None:
                 data.tenant(uuid4()), **({"embedding": chance.embedding()} if embedded else {})
             )
     async with estate.connection(estate.owner) as owner:
-        await owner.execute(STAGED.format(columns=EMBEDDING))
+        for thing, table in THINGS.items():
+            await owner.execute(STAGED.format(thing=thing, table=table, columns=EMBEDDING))
+    await _others(estate)
+
+
+VARIANTS = 3
+"""A row as it is made, another with NULL and another with a value in every column that may have either."""
+VALUES = {
+    "uuid": "gen_random_uuid()",
+    "timestamp with time zone": "'2031-01-01'",
+    "integer": "1",
+    "bigint": "1",
+    "text": "'full'",
+    "character varying": "'full'",
+    "jsonb": "'{}'",
+    "bytea": "'full'",
+}
+KEPT = set(EMBEDDING.split(", "))
+"""What is there, or is not, together."""
+
+
+async def _others(estate: Estate) -> None:
+    """The variants of each row, in tenants of their own."""
+    columns = await _columns(estate)
+    async with estate.connection() as admin:
+        for table in metadata.sorted_tables:
+            made = [row[0] for row in await admin.fetch(f"SELECT DISTINCT tenant_id FROM {table.name}")]
+            for mark in ("empty", "full"):
+                chosen = {name: _other(mark, table, name, kind) for name, kind in columns[table.name]}
+                chosen["tenant_id"] = f"md5(tenant_id::text || '{mark}')::uuid"
+                await admin.execute(
+                    f"INSERT INTO {table.name} ({', '.join(chosen)}) SELECT {', '.join(chosen.values())}"
+                    f" FROM {table.name} WHERE tenant_id = ANY ($1)",
+                    made,
+                )
+
+
+def _other(mark: str, table: Table, name: str, kind: str) -> str:
+    column = table.columns[name.strip('"')]
+    if mark == "empty":
+        return "NULL" if column.nullable and name not in THINGS else name
+    if name == "scope":
+        return "'step'"
+    if not column.nullable or column.foreign_keys or name in KEPT:
+        return name
+    return f"coalesce({name}, {VALUES[kind]})"
 
 
 async def _many_of_each(estate: Estate) -> None:
@@ -105,9 +152,9 @@ async def _many_of_each(estate: Estate) -> None:
                 f"""INSERT INTO {table} (tenant_id, {others})
                     SELECT md5(tenant_id::text || number)::uuid, {others}
                       FROM {table}, generate_series(1, $1) AS number""",
-                ROWS,
+                -(-ROWS // VARIANTS),
             )
-            assert rows > 0, table
+            assert rows >= VARIANTS, table
 
 
 async def _columns(estate: Estate) -> dict[str, list[tuple[str, str]]]:
