@@ -36,7 +36,8 @@ from focal_data.settings import Settings
 from focal_data.tables import metadata
 
 OLDEST_SERVER = 160_000
-SAFE_MEMORY_POLICIES = ("noeviction", "volatile-ttl")
+SAFE_MEMORY_POLICIES = ("noeviction", "volatile-ttl", "volatile-lru", "volatile-lfu", "volatile-random")
+"""Cold copies and indexes have no time to live: of sessions, a policy of the volatile kind evicts hot copies only."""
 
 
 class Verdict(StrEnum):

@@ -12,6 +12,9 @@ from focal_data.settings import Settings
     [
         ("noeviction", Verdict.OK),
         ("volatile-ttl", Verdict.OK),
+        ("volatile-lru", Verdict.OK),
+        ("volatile-lfu", Verdict.OK),
+        ("volatile-random", Verdict.OK),
         ("allkeys-lru", Verdict.WRONG),
         ("allkeys-lfu", Verdict.WRONG),
         ("allkeys-random", Verdict.WRONG),
