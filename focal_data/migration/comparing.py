@@ -47,7 +47,7 @@ from focal_data.migration.definitions import (
     statistics,
 )
 from focal_data.migration.enumerations import ChangeEnumOp, CreateEnumOp, DropEnumOp
-from focal_data.migration.foreign_keys import dropped_once, made_later
+from focal_data.migration.foreign_keys import dropped_once, made_later, name_as_postgresql
 from focal_data.migration.identity import identity_changes
 from focal_data.migration.operations import Implied
 from focal_data.migration.order import in_order, leaves
@@ -96,6 +96,8 @@ def compare(context: AutogenContext, upgrade: ops.UpgradeOps, schemas: object) -
     upgrade.ops = [told for op in kept for told in with_cast(op, compared)]
     for name in compared.reflected.keys() & compared.tables.keys():
         upgrade.ops += _changes(name, compared, context)
+    for op in upgrade.ops:
+        name_as_postgresql(op, compared.reflected)
     upgrade.ops += [key for op in kept if isinstance(op, ops.CreateTableOp) for key in made_later(op)]
     upgrade.ops += compared.keys.in_circles([op for op in kept if isinstance(op, ops.DropTableOp)])
     upgrade.ops = dropped_once(upgrade.ops)

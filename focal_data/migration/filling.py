@@ -49,7 +49,6 @@ _NOTHINGS: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
     (ARRAY, "'{}'"),
     (JSONB, "'{}'"),
     (JSON, "'{}'"),
-    (Interval, "'0'"),
     (INTERVAL, "'0'"),
     (TSVECTOR, "''"),
     (HSTORE, "''"),
@@ -63,6 +62,8 @@ _NOTHINGS: Final[tuple[tuple[type[TypeEngine[Any]], str], ...]] = (
 def _nothing(kind: TypeEngine[Any]) -> str | None:
     if isinstance(kind, ARRAY):
         return "'{}'"
+    if isinstance(kind, Interval):  # beneath it is a time, for databases without intervals
+        return "'0'"
     plain = stored(kind)
     if isinstance(plain, Enum):
         return literal(plain.enums[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
+from itertools import count
 from typing import Final
 
 from alembic.operations import MigrateOperation, ops
@@ -13,6 +14,9 @@ from sqlalchemy.sql.elements import conv
 
 from focal_data.migration.definitions import LEANING, Definitions
 from focal_data.tables.shape import name_of
+
+MAX_BYTES: Final = 63
+"""Of a name."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,21 @@ def made_later(create: ops.CreateTableOp) -> Iterator[MigrateOperation]:
             conv(name) if (name := name_of(key)) else None,
         )
         yield op
+
+
+def name_as_postgresql(op: MigrateOperation, reflected: Mapping[str, Table]) -> None:
+    """Name a constraint that has no name, by PostgreSQL's own way: what is unnamed can be neither validated nor dropped."""
+    if isinstance(op, ops.CreateForeignKeyOp) and op.constraint_name is None:
+        place, columns, suffix = op.source_table, op.local_cols, "fkey"
+    elif isinstance(op, ops.CreateUniqueConstraintOp) and op.constraint_name is None:
+        place, columns, suffix = op.table_name, list(op.columns), "key"
+    else:
+        return
+    name = "_".join((place, *columns))[: MAX_BYTES - len(suffix) - 3]
+    table = reflected.get(place)
+    taken: set[str] = set() if table is None else {str(constraint.name) for constraint in table.constraints}
+    free = (f"{name}_{suffix}{number or ''}" for number in count())
+    op.constraint_name = conv(next(one for one in free if one not in taken))
 
 
 def _referred(key: ForeignKeyConstraint) -> str:

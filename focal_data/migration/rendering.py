@@ -30,7 +30,7 @@ def _type(item: TypeEngine[object], context: AutogenContext) -> str | Literal[Fa
     if isinstance(item, TypedJSON):
         context.imports.add("from sqlalchemy.dialects import postgresql")
         return "postgresql.JSONB(none_as_null=True)"
-    if isinstance(item, TypeDecorator):
+    if isinstance(item, TypeDecorator) and not type(item).__module__.startswith("sqlalchemy."):
         return _repr_type(item.load_dialect_impl(context.dialect), context)
     if isinstance(item, Enum) and (
         isinstance(item, ENUM) or item.native_enum

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    Interval,
     MetaData,
     Numeric,
     PrimaryKeyConstraint,
@@ -332,11 +333,12 @@ CHANGES: dict[str, Change] = {
         notes(
             column("bits", BIT(3), nullable=False),
             column("span", INTERVAL, nullable=False),
+            column("pause", Interval, nullable=False),
             column("address", INET, nullable=False),
             column("during", INT4RANGE, nullable=False),
             column("words", TSVECTOR, nullable=False),
         ),
-        ["add_column", "alter_column"] * 5,
+        ["add_column", "alter_column"] * 6,
     ),
     "unlogged table with parameters": Change(
         also(notes(), "drafts", prefixes=["UNLOGGED"], postgresql_with={"fillfactor": 70}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ENUM
 
 from focal_data.migration import runner
@@ -73,3 +73,36 @@ async def test_tables_in_the_same_metadata(estate: Estate, tmp_path: Path) -> No
     await project.upgrade()
     await project.check()
     assert [] == await runner.check(estate.settings)
+
+
+def _shop(*, ondelete: str, what: bool, other: bool) -> MetaData:
+    metadata = MetaData()
+    Table("order", metadata, Column("id", Integer, primary_key=True), Column("text", Text))
+    lines = Table(
+        "lines",
+        metadata,
+        Column("n", Integer, primary_key=True),
+        Column("order_id", Integer, ForeignKey("order.id", ondelete=ondelete)),
+        Column("what", Text, unique=what),
+    )
+    if other:
+        lines.append_column(Column("other_id", Integer, ForeignKey("order.id")))
+    return metadata
+
+
+@pytest.mark.slow
+async def test_what_has_no_name_goes_up_and_down(estate: Estate, tmp_path: Path) -> None:
+    """A metadata without a naming convention: keys get the names that PostgreSQL gives, and can be validated and dropped."""
+    before = _shop(ondelete="CASCADE", what=False, other=False)
+    project = Project(tmp_path / "migrations", estate, before, PLAIN)
+    await project.generate("a")
+    await project.upgrade()
+    was = await project.catalogue()
+    project.metadata = _shop(ondelete="RESTRICT", what=True, other=True)
+    await project.generate("b")
+    await project.upgrade()
+    await project.check()
+    await project.downgrade("a")
+    assert was == await project.catalogue()
+    await project.upgrade()
+    await project.check()
