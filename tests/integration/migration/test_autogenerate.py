@@ -7,13 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy.dialects.postgresql import MONEY
 from sqlalchemy.engine import make_url
 
 from focal_data.errors import AccessError, UsageError
 from focal_data.migration import runner
 from focal_data.tables import metadata
 from focal_data.tables.functions import Function
-from tests.integration.migration.changes import ck, keyed, new_metadata, notes
+from tests.integration.migration.changes import ck, column, keyed, new_metadata, notes
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
 from tests.integration.migration.project import Project, operations
 
@@ -267,6 +269,23 @@ async def test_a_primary_key_that_others_lean_on_has_a_remark(new_estate: NewEst
         "# Fails until foreign keys are dropped that these migrations don't know: theirs.fk\n    "
     )
     assert "# Builds its index, and nobody can use the table meanwhile." in rest
+
+
+@pytest.mark.slow
+async def test_what_fails_while_there_are_rows_has_a_remark(new_estate: NewEstate, tmp_path: Path) -> None:
+    """A vector of another dimension, and a column that must not be NULL and whose type has no nothing."""
+    project = Project(tmp_path / "migrations", await new_estate(), new_metadata())
+    notes(column("v", VECTOR(3)))(project.metadata)
+    await project.generate("a")
+    await project.upgrade()
+    project.metadata = new_metadata()
+    notes(column("v", VECTOR(5)), column("price", MONEY, nullable=False))(project.metadata)
+    (text,) = await project.generate("b")
+    up = text.partition("def upgrade")[2].partition("def downgrade")[0]
+    assert ["add_column", "alter_column"] == operations([text])
+    before_add, _, rest = up.partition("op.add_column")
+    assert "# Fails when there are rows, which need a value: give it a default." in before_add
+    assert "# Fails while there are rows: one size is not made of another." in rest
 
 
 @pytest.mark.slow
