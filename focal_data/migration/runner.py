@@ -47,14 +47,15 @@ async def upgrade(target: Target, revision: str = "head") -> Status:
     may not; ``StoreConnectionError`` and ``StoreTimeoutError``: no connection, or no end to another migration.
     """
     place = Place.of(target)
-    before = await _status(place)
-    if before.at_head and revision in ("head", before.head):
-        return before
-    from alembic import command
-
-    from focal_data.migration import commands
-
+    if done := await _at_head(place, revision):
+        return done
     async with migration_lock(place.url, VERSION_TABLE):
+        if done := await _at_head(place, revision):  # by somebody who was waited for
+            return done
+        from alembic import command
+
+        from focal_data.migration import commands
+
         await commands.run(place, command.upgrade, revision)
         return await _status(place)
 
@@ -119,6 +120,12 @@ async def check(target: Target) -> list[str]:
     from focal_data.migration import commands
 
     return await commands.differences(Place.of(target))
+
+
+async def _at_head(place: Place, revision: str) -> Status | None:
+    """Where the database is, if that is at head and nothing else is asked for."""
+    found = await _status(place)
+    return found if found.at_head and revision in ("head", found.head) else None
 
 
 async def _status(place: Place) -> Status:

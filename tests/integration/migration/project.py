@@ -72,8 +72,8 @@ class Project:
         made = await self.run(command.revision, message=revision, autogenerate=True, rev_id=revision)
         return [_text(script) for script in (made if isinstance(made, list) else [made])]
 
-    async def upgrade(self) -> None:
-        await self.run(command.upgrade, "head")
+    async def upgrade(self, revision: str = "head") -> None:
+        await self.run(command.upgrade, revision)
 
     async def downgrade(self, revision: str) -> None:
         await self.run(command.downgrade, revision)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 
 import pytest
+from alembic.config import Config
 from sqlalchemy.engine import make_url
 
 from focal_data.errors import AccessError, SchemaError, StoreConnectionError
-from focal_data.migration import runner
+from focal_data.migration import commands, runner
 from focal_data.migration.connection import migration_lock
 from focal_data.migration.locks import statements
+from focal_data.migration.place import Place
 from focal_data.settings import Settings
 from focal_data.tables import metadata
 from tests.integration.migration.conftest import REPOSITORY, Estate, NewEstate
@@ -131,6 +134,21 @@ async def test_upgrades_at_once_wait_for_each_other(new_estate: NewEstate) -> No
     )
     assert [True] * 4 == [end.at_head for end in ends[:4]]
     assert 0 == ends[4][0], ends[4][2]
+
+
+@pytest.mark.slow
+async def test_who_waited_finds_it_done(new_estate: NewEstate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many that start on an empty database one migrates, and the others need not even look for what there is to do."""
+    estate, run = await new_estate(), commands.run
+    ran: list[str] = []
+
+    async def counted(place: Place, called: Callable[[Config, str], None], revision: str) -> None:
+        ran.append(revision)
+        await run(place, called, revision)
+
+    monkeypatch.setattr(commands, "run", counted)
+    ends = await asyncio.gather(*(runner.upgrade(estate.settings) for _ in range(4)))
+    assert (["head"], {True}) == (ran, {end.at_head for end in ends})
 
 
 @pytest.mark.slow

@@ -75,10 +75,15 @@ async def test_an_upgrade_that_is_killed_can_be_run_again(new_estate: NewEstate,
 
 @pytest.mark.slow
 async def test_our_own_upgrade_that_is_killed_can_be_run_again(new_estate: NewEstate) -> None:
-    """The same, before any statement of our own revisions."""
+    """The same, before any statement of our own revisions, each from the one before it."""
     project = Project(REPOSITORY / "alembic", await new_estate(), MetaData())
-    await project.upgrade()
-    assert 100 < await _killed_everywhere(project, await project.catalogue())
+    statements, start = 0, "base"
+    for revision in reversed([one.revision for one in history()]):
+        await project.upgrade(revision)
+        whole = await project.catalogue()
+        statements += await _killed_everywhere(project, whole, start=start, end=revision)
+        start = revision
+    assert 250 < statements
 
 
 @pytest.mark.slow
@@ -142,18 +147,20 @@ async def test_a_script_does_not_pass_over_partitions(new_estate: NewEstate, tmp
             await owner.execute(script)
 
 
-async def _killed_everywhere(project: Project, whole: dict[str, list[str]], *, start: str = "base") -> int:
-    """At every statement after ``start``. How many there were."""
+async def _killed_everywhere(
+    project: Project, whole: dict[str, list[str]], *, start: str = "base", end: str = "head"
+) -> int:
+    """At every statement after ``start`` and up to ``end``, where the catalogue is ``whole``. How many there were."""
     number = 1
     while True:
         await project.downgrade(start)
         project.watch = axe = Axe(number)
         with suppress(Killed, PendingRollbackError):  # the latter where a block outside a transaction is left
-            await project.upgrade()
+            await project.upgrade(end)
         project.watch = lambda connection: None
         if not axe.hit:
             return number
-        await project.upgrade()
+        await project.upgrade(end)
         assert whole == await project.catalogue(), number
         number += 1
 
