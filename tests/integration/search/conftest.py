@@ -18,6 +18,7 @@ from focal_data.domain.embedding import Embedding
 from focal_data.domain.memory import Episode
 from focal_data.domain.profile import CustomerProfile
 from focal_data.operations.operator import Operator
+from focal_data.repositories.customers import CustomerProfileRepository
 from focal_data.settings import Settings
 
 MODEL = "m"
@@ -75,6 +76,8 @@ async def _loaded(tenant: Tenant, op: Operator, size: int, seed: int) -> World:
     kept = vectors(size, seed=seed)
     old, new = [(await tenant.profiles.save(CustomerProfile())).id for _ in range(2)]
     await tenant.profiles.merge_profiles(old, new)
+    # So many that it never pays to read them all.
+    await CustomerProfileRepository(tenant).add_many([CustomerProfile() for _ in range(size)])
     owners = {7: old, 17: new}
     episodes = [
         Episode(
