@@ -307,23 +307,32 @@ async def alone(database: Database, tenant_id: TenantId) -> AsyncIterator[None]:
     connection = await database.lease()
     clean = False
     try:
-        if not await _asked(connection, _TRY, f"focal_data.reembed {tenant_id}"):
+        if not await _locked(connection, tenant_id):
             clean = True
             raise ConflictError("another operator is at work on the embeddings of this tenant")
-        yield
-        await _asked(connection, _UNLOCK)
-        clean = True
+        try:
+            yield
+        finally:
+            clean = await _unlocked(connection)
     finally:
         database.give_back(connection, clean=clean)
 
 
-async def _asked(connection: asyncpg.Connection, query: str, *arguments: str) -> object:
+async def _locked(connection: asyncpg.Connection, tenant_id: TenantId) -> bool:
     try:
-        answer: object = await connection.fetchval(query, *arguments)
-        return answer
+        return bool(await connection.fetchval(_TRY, f"focal_data.reembed {tenant_id}"))
     except DRIVER_ERRORS as error:
         failure = translated(error)
     raise failure
+
+
+async def _unlocked(connection: asyncpg.Connection) -> bool:
+    """Also after a failure: when a connection is closed, the server frees its locks only a little later."""
+    try:
+        await connection.execute(_UNLOCK)
+    except DRIVER_ERRORS:
+        return False
+    return True
 
 
 _TRY: Final = "SELECT pg_try_advisory_lock(hashtextextended($1, 0))"

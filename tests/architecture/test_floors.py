@@ -47,6 +47,7 @@ def test_the_package_keeps_its_floors() -> None:
     assert 0 == result.returncode, result.stdout + result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sources", "words"),
     [

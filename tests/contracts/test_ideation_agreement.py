@@ -124,6 +124,7 @@ async def _transaction(stores: Any, calls: list[Call], *, undo: bool) -> list[ob
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 async def test_every_backend_answers_alike(
     factories: list[IdeationFactory], clock: SetClock, seed: int

@@ -150,6 +150,7 @@ FUNCTIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", FUNCTIONS)
 async def test_a_function_that_drifted_is_seen(estate: Estate, drift: str) -> None:
     """Whatever is otherwise about it is put right by one operation; those of others are left alone."""
@@ -174,6 +175,7 @@ async def test_a_function_that_can_not_be_made_is_named(new_estate: NewEstate, t
         await project.generate("b")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift", REPLACED)
 async def test_what_is_not_as_it_says_is_replaced(estate: Estate, drift: str) -> None:
     """What has the right name and is another thing is made anew; what only reads differently is left."""
@@ -206,6 +208,7 @@ async def test_comparing_leaves_the_tables_as_they_are(estate: Estate) -> None:
     assert sorted(set(names)) == sorted(names)
 
 
+@pytest.mark.slow
 async def test_tables_that_were_ours_are_dropped(estate: Estate) -> None:
     """A table that our migrations made, and that the metadata no longer has, goes; those that refer to it go first."""
     isolate = "ALTER TABLE {0} ENABLE ROW LEVEL SECURITY; CREATE POLICY tenant_isolation ON {0} USING (true);"

@@ -119,6 +119,7 @@ async def test_at_head_a_glance_is_enough(estate: Estate, run: Run, arguments: l
     assert HEAD in told.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", OTHERS, ids=" ".join)
 async def test_what_else_is_asked_is_answered_in_full(estate: Estate, run: Run, arguments: list[str]) -> None:
     """Other commands, revisions and wrong words."""
@@ -137,6 +138,7 @@ VARIABLES: dict[str, Callable[[Estate], dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables", VARIABLES.values(), ids=VARIABLES)
 async def test_the_database_is_found_where_it_is_named(
     estate: Estate, run: Run, variables: Callable[[Estate], dict[str, str]]
@@ -175,6 +177,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variables", SETTINGS.values(), ids=SETTINGS)
 async def test_a_wrong_setting_is_told_in_full(estate: Estate, run: Run, variables: dict[str, str]) -> None:
     """Though the database is at head, and the setting isn't needed to say so."""

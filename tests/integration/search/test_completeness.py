@@ -157,6 +157,7 @@ async def test_searches_are_complete_while_others_insert(tenant: Tenant) -> None
     assert calls > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [900, 1100])
 async def test_equals_come_in_the_order_of_their_ids(op: Operator, tenant: Tenant, size: int) -> None:
     """However many they are: the first of them."""

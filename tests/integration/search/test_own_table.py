@@ -81,6 +81,7 @@ async def database(focal_engines: Engines) -> AsyncIterator[Database]:
         await database.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [0, 5, 1100])
 async def test_pictures_are_found(database: Database, count: int) -> None:
     """As many as there are, the likest first; another tenant's never."""

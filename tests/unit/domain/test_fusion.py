@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from focal_data.domain.fusion import depth, score
 
 
+@pytest.mark.slow
 @given(st.permutations(range(150)), st.permutations(range(75, 225)), st.integers(1, 10))
 def test_what_lies_deeper_in_both_is_never_among_the_first(
     one: list[int], other: list[int], limit: int

@@ -207,6 +207,7 @@ async def test_the_index_serves_a_large_tenant(
         assert 1 == await scans(service)
 
 
+@pytest.mark.slow
 async def test_the_thousandth_call_searches_like_the_first(
     service: asyncpg.Connection, large: tuple[UUID, UUID], tenant: Tenant, agent: UUID, memory: MemoryStore
 ) -> None:
