@@ -110,8 +110,13 @@ def _moving(insert: Insert) -> Iterator[str]:
 _TABLES: Final = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO|USING)\s+(?:ONLY\s+)?\"?(\w+)\"?", re.IGNORECASE)
 _NARROWED: Final = re.compile(rf"\b{TENANT}\s*=\s*[$:(']|\({TENANT}\b", re.IGNORECASE)
 """Compared with a value, or the first of the columns that are inserted."""
-_OWNERS: Final = ("focal_data.migration.", "focal_data.operations.", "focal_data.cli.demo.")
-"""Where a text is about all tenants, on the owner's connection, or shows that a service sees nothing of them."""
+_OWNERS: Final = (
+    "focal_data.migration.",
+    "focal_data.operations.",
+    "focal_data.testing.",
+    "focal_data.cli.demo.",
+)
+"""Where a text is about all tenants, on the owner's connection, or a test's, or shows that a service sees nothing of them."""
 
 
 def text_offences(text: str) -> Iterator[str]:
@@ -149,14 +154,18 @@ class _Watch:
         if text in self._known or not module.startswith("focal_data.") or module.startswith(_OWNERS):
             return
         found = sorted(text_offences(text))
-        if found and text not in _of_owners():
+        if found and text not in _built_before():
             raise AssertionError(f"{'; '.join(found)}: {text}")
         self._known.add(text)
 
 
-def _of_owners() -> set[str]:
-    """The texts of statements that were built when their module was imported, which is before anybody watches."""
-    modules = [module for name, module in list(sys.modules.items()) if name.startswith(_OWNERS)]
+def _built_before() -> set[str]:
+    """The texts of owners' and tests' statements that were built when their module was imported, before anybody watched."""
+    modules = [
+        module
+        for name, module in list(sys.modules.items())
+        if name.startswith(_OWNERS) or name.rpartition(".")[2].startswith("test_")
+    ]
     return {text for module in modules for value in vars(module).values() for text in _texts(value)}
 
 
