@@ -48,9 +48,8 @@ def compare_default(  # noqa: PLR0917  (Alembic's signature)
     compared = comparisons.get(context)
     if compared is None or (TYPE, table, column) not in compared.definitions.wanted:
         return PriorityDispatchResult.CONTINUE
-    numbered = any(
-        isinstance(c.server_default, Identity) for c in (old, new)
-    )  # what is said of it: ``identity``
+    # How it is numbered is compared by ``identity``.
+    numbered = any(isinstance(c.server_default, Identity) for c in (old, new))
     if not numbered and new.table.autoincrement_column is new:
         return PriorityDispatchResult.CONTINUE
     if not isinstance(old.server_default, Computed):

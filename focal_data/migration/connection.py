@@ -57,9 +57,8 @@ def connected(url: URL) -> AbstractAsyncContextManager[asyncpg.Connection]:
 @asynccontextmanager
 async def alchemy_connected(url: URL) -> AsyncIterator[AsyncConnection]:
     """The same for Alembic: untouched, remembering no statement, since the schema changes under it."""
-    from sqlalchemy.ext.asyncio import (
-        create_async_engine,  # takes a fifth of a second, which a database at head is spared
-    )
+    # Here, since it takes a fifth of a second, which a database at head is spared.
+    from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(
         url,
